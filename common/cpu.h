@@ -1,0 +1,23 @@
+/* cpu.h - which instructions this processor (and its operating system) allows, or WS_CPU tells us to pretend. */
+#ifndef WS_CPU_H
+#define WS_CPU_H
+
+#include "error.h"
+
+#include <stdint.h>
+
+enum {
+    WS_CPU_AVX2 = 1,   /* AVX2, FMA and F16C together (every AVX2 processor has all three) */
+    WS_CPU_AVX512 = 2, /* F, BW, DQ, VL (Skylake-X and later) */
+    WS_CPU_NEON = 4,
+};
+
+/* What is there, narrowed by the environment variable WS_CPU=c|avx2|avx512|neon. Asking for more than the
+ * processor has, or for an unknown name, is WS_USAGE. */
+WS_MUST_CHECK ws_status ws_cpu_flags(uint32_t *flags, ws_error *err);
+
+uint32_t ws_cpu_detect(void);              /* without the environment */
+const char *ws_cpu_name(uint32_t flags);   /* the best level in `flags`: "c", "avx2", "avx512", "neon" */
+int ws_cpu_count(void);                    /* processors this process may use (affinity honoured), >= 1 */
+
+#endif

@@ -1,0 +1,24 @@
+/* formats.h - conversion between float rows and the blocks of each tensor type, for the instruction set at hand.
+ *
+ * One plain source per family (formats/NAME.c), written over a lane type: lane i of a vector works on block i,
+ * so every lane does the scalar operations in the scalar order and the bytes are the same at every width. The
+ * sources are compiled once per instruction set; width 1 is the definition that the others are tested against. */
+#ifndef WS_FORMATS_H
+#define WS_FORMATS_H
+
+#include "dtype.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    /* n_blocks whole blocks. No alignment is needed; any float is accepted (NaN and infinities give some block).
+     * Bytes equal ggml's quantize_row_*_ref (no imatrix) for finite input. */
+    void (*from_float)(const float *x, void *y, size_t n_blocks);
+    void (*to_float)(const void *x, float *y, size_t n_blocks);
+} ws_format;
+
+/* Conversions of a type on a processor with `cpu_flags`; NULL when the type has none. A pure function. */
+const ws_format *ws_format_get(ws_dtype type, uint32_t cpu_flags);
+
+#endif
