@@ -36,8 +36,8 @@ enum {
 };
 
 typedef struct {
-    const char *hf;   /* "model.layers.%u.self_attn.q_proj.weight"; NULL ends the table */
-    const char *gguf; /* "blk.%u.attn_q.weight" */
+    const char *hf;   /* "model.layers.%u.self_attn.q_proj.weight"; NULL: not in the checkpoint */
+    const char *gguf; /* "blk.%u.attn_q.weight"; NULL ends the table */
     ws_dim shape[3];  /* as in GGUF: fastest first */
     ws_transform transform;
     unsigned flags;
@@ -45,9 +45,9 @@ typedef struct {
 
 /* A metadata key that convert writes from config.json and everyone reads: "ARCH.suffix". */
 typedef struct {
-    const char *suffix;  /* "attention.head_count" */
-    ws_kv_type type;     /* U32 or F32 */
-    const char *config;  /* names in config.json, first found wins: "num_attention_heads|n_head" */
+    const char *suffix; /* "attention.head_count" */
+    ws_kv_type type;    /* U32 or F32 */
+    const char *config; /* names in config.json, first found wins: "num_attention_heads|n_head" */
 } ws_arch_key;
 
 typedef enum { WS_ROPE_NONE, WS_ROPE_INTERLEAVED, WS_ROPE_NEOX } ws_rope_kind;

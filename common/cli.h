@@ -52,8 +52,8 @@ typedef struct {
 } ws_args;
 
 /* Parse argv. --help goes to stdout; WS_USAGE with a message when the command line is wrong. */
-WS_MUST_CHECK ws_status ws_cli_parse(const ws_command *cmd, int argc, char **argv, ws_common_options *common, ws_args *args,
-                                     ws_error *err);
+WS_MUST_CHECK ws_status ws_cli_parse(const ws_command *cmd, int argc, char **argv, ws_common_options *common,
+                                     ws_args *args, ws_error *err);
 
 /* What every main returns: prints "TOOL: MESSAGE" (and, after misuse, how to get help) to stderr if there is an
  * error, flushes stdout (a full disk shows there), gives the exit code. */

@@ -16,8 +16,8 @@ enum {
  * processor has, or for an unknown name, is WS_USAGE. */
 WS_MUST_CHECK ws_status ws_cpu_flags(uint32_t *flags, ws_error *err);
 
-uint32_t ws_cpu_detect(void);              /* without the environment */
-const char *ws_cpu_name(uint32_t flags);   /* the best level in `flags`: "c", "avx2", "avx512", "neon" */
-int ws_cpu_count(void);                    /* processors this process may use (affinity honoured), >= 1 */
+uint32_t ws_cpu_detect(void);            /* without the environment */
+const char *ws_cpu_name(uint32_t flags); /* the best level in `flags`: "c", "avx2", "avx512", "neon" */
+int ws_cpu_count(void);                  /* processors this process may use (affinity honoured), >= 1 */
 
 #endif

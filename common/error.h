@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #if defined(__GNUC__)
-#define WS_MUST_CHECK __attribute__((warn_unused_result))
+#define WS_MUST_CHECK        __attribute__((warn_unused_result))
 #define WS_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #else
 #define WS_MUST_CHECK
@@ -46,10 +46,10 @@ ws_status ws_fail_in(ws_error *err, const char *fmt, ...) WS_PRINTF(2, 3);
 int ws_exit_code(ws_status code);
 
 /* `if ((st = f())) return st;` in one word; the only control flow hidden in a macro. */
-#define WS_TRY(expr)                         \
-    do {                                     \
-        const ws_status try_status_ = (expr); \
-        if (try_status_) return try_status_; \
+#define WS_TRY(expr)                                                                                                   \
+    do {                                                                                                               \
+        const ws_status try_status_ = (expr);                                                                          \
+        if (try_status_) return try_status_;                                                                           \
     } while (0)
 
 #endif

@@ -37,7 +37,7 @@ typedef struct ws_outfile ws_outfile;
 WS_MUST_CHECK ws_status ws_outfile_open(ws_outfile **out, const char *path, ws_error *err);
 WS_MUST_CHECK ws_status ws_outfile_write(ws_outfile *f, const void *data, size_t bytes, ws_error *err);
 WS_MUST_CHECK ws_status ws_outfile_zeros(ws_outfile *f, size_t bytes, ws_error *err); /* padding */
-uint64_t ws_outfile_size(const ws_outfile *f);                                       /* bytes written so far */
+uint64_t ws_outfile_size(const ws_outfile *f);                                        /* bytes written so far */
 
 /* Flush, fsync, rename, fsync the folder. Frees f in every case; on failure the temporary file is gone. */
 WS_MUST_CHECK ws_status ws_outfile_finish(ws_outfile *f, ws_error *err);

@@ -25,14 +25,16 @@ const char *ws_json_str(const cJSON *object, const char *key);
 
 void ws_json_add_u64(cJSON *object, const char *key, uint64_t v); /* exact for all 64 bits */
 void ws_json_add_i64(cJSON *object, const char *key, int64_t v);
-void ws_json_add_f32(cJSON *object, const char *key, float v);    /* shortest text that gives v again; NaN: null */
 
 /* An item for a string of any bytes: valid UTF-8 stays, every other byte b becomes the escape \udcXX (the lone
  * surrogates that Python calls surrogateescape, so nothing is lost). */
 cJSON *ws_json_bytes(const char *data, size_t len);
 cJSON *ws_json_exact_u64(uint64_t v);
 cJSON *ws_json_exact_i64(int64_t v);
-cJSON *ws_json_float(double v); /* NaN and infinities, which JSON lacks, become strings "nan", "inf", "-inf" */
+
+/* NaN and infinities, which JSON lacks, become the strings "nan", "inf", "-inf". */
+cJSON *ws_json_float(double v);
+cJSON *ws_json_f32(float v); /* the shortest text that gives v again */
 
 /* Print `root` and a newline to `f` and delete it. */
 WS_MUST_CHECK ws_status ws_json_print(cJSON *root, FILE *f, ws_error *err);

@@ -82,7 +82,8 @@ typedef struct ws_safetensors_writer ws_safetensors_writer;
 
 WS_MUST_CHECK ws_status ws_safetensors_writer_new(ws_safetensors_writer **out, ws_error *err);
 void ws_safetensors_put_metadata(ws_safetensors_writer *w, const char *key, const char *value);
-void ws_safetensors_add(ws_safetensors_writer *w, const char *name, ws_st_dtype t, uint32_t n_dims, const uint64_t *shape);
+void ws_safetensors_add(ws_safetensors_writer *w, const char *name, ws_st_dtype t, uint32_t n_dims,
+                        const uint64_t *shape);
 WS_MUST_CHECK ws_status ws_safetensors_writer_begin(ws_safetensors_writer *w, const char *path, ws_error *err);
 WS_MUST_CHECK ws_status ws_safetensors_write(ws_safetensors_writer *w, const void *data, size_t bytes, ws_error *err);
 WS_MUST_CHECK ws_status ws_safetensors_writer_finish(ws_safetensors_writer *w, ws_error *err);

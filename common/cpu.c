@@ -1,0 +1,76 @@
+/* Compiled without instruction-set flags: this code must run on every processor of the family. */
+#include "cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sched.h>
+#endif
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
+
+/* Slowest first; a level includes those before it on the same processor family. */
+static const struct {
+    const char *name;
+    uint32_t flags;
+} levels[] = {
+    {"c", 0},
+    {"avx2", WS_CPU_AVX2},
+    {"avx512", WS_CPU_AVX2 | WS_CPU_AVX512},
+    {"neon", WS_CPU_NEON},
+};
+enum { N_LEVELS = sizeof levels / sizeof levels[0] };
+
+#ifdef __x86_64__
+/* clang 14 refuses __builtin_cpu_supports("f16c"): CPUID leaf 1, ECX bit 29. The builtin for AVX2 has already
+ * asked whether the operating system saves the registers. */
+static int has_f16c(void) {
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
+}
+#endif
+
+uint32_t ws_cpu_detect(void) {
+    uint32_t flags = 0;
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c()) flags |= WS_CPU_AVX2;
+    if (flags && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        flags |= WS_CPU_AVX512;
+#elif defined(__aarch64__)
+    flags |= WS_CPU_NEON; /* part of the base architecture */
+#endif
+    return flags;
+}
+
+ws_status ws_cpu_flags(uint32_t *flags, ws_error *err) {
+    *flags = ws_cpu_detect();
+    const char *forced = getenv("WS_CPU");
+    if (!forced || !*forced) return WS_OK;
+    for (size_t i = 0; i < N_LEVELS; i++) {
+        if (strcmp(forced, levels[i].name) != 0) continue;
+        if ((levels[i].flags & *flags) != levels[i].flags)
+            return ws_fail(err, WS_USAGE, "WS_CPU=%s: this processor has %s only", forced, ws_cpu_name(*flags));
+        *flags = levels[i].flags;
+        return WS_OK;
+    }
+    return ws_fail(err, WS_USAGE, "WS_CPU=%s is unknown; use c, avx2, avx512 or neon", forced);
+}
+
+const char *ws_cpu_name(uint32_t flags) {
+    const char *name = levels[0].name;
+    for (size_t i = 0; i < N_LEVELS; i++)
+        if ((levels[i].flags & flags) == levels[i].flags && levels[i].flags) name = levels[i].name;
+    return name;
+}
+
+int ws_cpu_count(void) {
+#ifdef __linux__
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+#endif
+    const long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (int)n : 1;
+}
