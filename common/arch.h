@@ -43,11 +43,11 @@ typedef struct {
     unsigned flags;
 } ws_arch_tensor;
 
-/* A metadata key that convert writes from config.json and everyone reads: "ARCH.suffix". */
+/* A metadata key that convert writes from config.json: "ARCH.suffix". */
 typedef struct {
-    const char *suffix; /* "attention.head_count" */
+    const char *suffix; /* "attention.head_count"; NULL ends a table */
     ws_kv_type type;    /* U32 or F32 */
-    const char *config; /* names in config.json, first found wins: "num_attention_heads|n_head" */
+    const char *config; /* names in config.json, first found wins: "num_attention_heads|n_head"; "a/b": quotient */
 } ws_arch_key;
 
 typedef enum { WS_ROPE_NONE, WS_ROPE_INTERLEAVED, WS_ROPE_NEOX } ws_rope_kind;
@@ -57,6 +57,7 @@ typedef struct {
     const char *name;              /* general.architecture */
     const char *const *hf_classes; /* of config.json's "architectures"; NULL-terminated */
     const ws_arch_tensor *tensors; /* ended by a row with gguf == NULL */
+    const ws_arch_key *keys;       /* beside those that all architectures have (convert/config.c) */
     ws_rope_kind rope;
     ws_activation activation;
 } ws_arch;

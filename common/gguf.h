@@ -60,8 +60,7 @@ typedef struct {
     ws_map *parts;               /* n_parts maps */
     char **part_paths;           /* and their paths */
     uint64_t data_offset;        /* where tensor data begins in the first part */
-    struct ws_gguf_index *index; /* names and keys, sorted */
-    char *names;                 /* storage of all NUL-terminated copies */
+    struct ws_gguf_index *index; /* names and keys, sorted, and the storage of their copies */
 } ws_gguf;
 
 /* Open and validate `path`; the first file of a split model ("-00001-of-00003.gguf") opens all its parts. On
@@ -69,6 +68,10 @@ typedef struct {
  * where. Names, values and tensor data point into the maps: valid until close. */
 WS_MUST_CHECK ws_status ws_gguf_open(ws_gguf **out, const char *path, ws_error *err);
 void ws_gguf_close(ws_gguf *g); /* NULL is fine */
+
+/* The same for a file in memory, which is borrowed until close; `name` stands for the path in messages. Parts of
+ * split models are refused. */
+WS_MUST_CHECK ws_status ws_gguf_open_bytes(ws_gguf **out, const void *data, size_t size, const char *name, ws_error *err);
 
 const char *ws_gguf_path(const ws_gguf *g); /* of the first part, for messages */
 
@@ -88,6 +91,9 @@ bool ws_kv_elem_f64(const ws_kv *kv, uint64_t i, double *out);
 
 /* Walk the strings of an array: start with it = kv->elems and call kv->n times; bounds were checked at open. */
 ws_str ws_kv_next_str(const uint8_t **it);
+
+/* Walk the inner arrays of an array of arrays in the same way; each comes as an array of its own. */
+ws_kv ws_kv_next_array(const uint8_t **it, const ws_kv *outer);
 
 /* A key that must / may be there, as a number. Missing optional keys leave *out as it is. Wrong types are
  * errors in both. */

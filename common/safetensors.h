@@ -49,7 +49,7 @@ typedef struct {
     uint64_t n_elements, bytes;
     uint32_t part;   /* which file */
     uint64_t offset; /* of the data, from the start of that file */
-    const uint8_t *data;
+    const uint8_t *data; /* at any alignment */
 } ws_st_tensor;
 
 /* One checkpoint: a file or a set of shards. Tensors are in order of (file name, tensor name), the order in
@@ -70,6 +70,10 @@ typedef struct {
  * the index but not in the shards. Valid until ws_safetensors_close(). */
 WS_MUST_CHECK ws_status ws_safetensors_open(ws_safetensors **out, const char *path, ws_error *err);
 void ws_safetensors_close(ws_safetensors *s); /* NULL is fine */
+
+/* The same for one file in memory, which is borrowed until close; `name` stands for the path in messages. */
+WS_MUST_CHECK ws_status ws_safetensors_open_bytes(ws_safetensors **out, const void *data, size_t size, const char *name,
+                                                  ws_error *err);
 
 const ws_st_tensor *ws_safetensors_tensor(const ws_safetensors *s, const char *name); /* NULL: none */
 

@@ -36,10 +36,17 @@ static const ws_arch_tensor tensors[] = {
     {0},
 };
 
+static const ws_arch_key keys[] = {
+    {"vocab_size", WS_KV_U32, "vocab_size"},
+    {"rope.dimension_count", WS_KV_U32, "head_dim|hidden_size/num_attention_heads"},
+    {0},
+};
+
 const ws_arch ws_arch_llama = {
     .name = "llama",
     .hf_classes = hf_classes,
     .tensors = tensors,
+    .keys = keys,
     .rope = WS_ROPE_INTERLEAVED,
     .activation = WS_ACT_SILU,
 };

@@ -1,0 +1,175 @@
+#include "convert.h"
+
+#include "alloc.h"
+#include "card.h"
+#include "config.h"
+#include "file.h"
+#include "metadata.h"
+#include "progress.h"
+#include "rope_freqs.h"
+#include "text.h"
+#include "transform.h"
+#include "vocabulary.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_CARD_BYTES = 16 << 20, QUANTIZATION_VERSION = 2 };
+
+static const cJSON *rope_of(const ws_conversion *c) {
+    return cJSON_GetObjectItemCaseSensitive(c->source->config, "rope_parameters");
+}
+
+/* ---- planning ---- */
+
+static ws_status make_plan(ws_conversion *c, const char *config_path, ws_error *err) {
+    WS_TRY(ws_config_hparams(&c->hp, c->source->config, config_path, err));
+    const ws_plan_request req = {
+        .arch = c->source->arch,
+        .hp = &c->hp,
+        .weights = c->source->weights,
+        .dir = c->source->dir,
+        .type = c->opt.type,
+        .rope_freqs = ws_rope_freqs_wanted(rope_of(c)),
+    };
+    WS_TRY(ws_plan_make(&c->plan, &req, err));
+    const bool says_tied = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c->source->raw_config, "tie_word_embeddings"));
+    if (c->plan.tied && !says_tied)
+        c->opt.warn(c->opt.ctx, "no tensor lm_head.weight, although config.json does not say tie_word_embeddings; the "
+                                "embedding is used for the output");
+    return WS_OK;
+}
+
+/* A card that cannot be read costs its metadata, not the conversion. */
+static ws_status read_card(cJSON **card, const ws_conversion *c, ws_error *err) {
+    *card = NULL;
+    char *path = ws_source_path(c->source, "README.md", err), *text;
+    if (!path) return WS_NOMEM;
+    ws_error problem = {0};
+    size_t size;
+    if (ws_file_exists(path) && !ws_is_dir(path) && !ws_file_read(&text, &size, path, MAX_CARD_BYTES, &problem)) {
+        if (ws_card_parse(card, text, size, &problem)) ws_fail_in(&problem, "'%s'", path);
+        free(text);
+    }
+    free(path);
+    if (problem.code == WS_NOMEM) return ws_fail(err, WS_NOMEM, "%s", problem.msg);
+    if (problem.code) {
+        char warning[sizeof problem.msg + 40];
+        snprintf(warning, sizeof warning, "%s; the model card is left out", problem.msg);
+        c->opt.warn(c->opt.ctx, warning);
+    }
+    return WS_OK;
+}
+
+static ws_status put_pairs(ws_conversion *c, const char *config_path, ws_error *err) {
+    const ws_source *s = c->source;
+    cJSON *card;
+    WS_TRY(read_card(&card, c, err));
+    const ws_metadata_source from = {
+        .card = card,
+        .config = s->raw_config,
+        .generation = s->generation,
+        .folder = s->name,
+        .name = c->opt.name,
+        .n_params = c->plan.n_params,
+    };
+    ws_pairs_put_str(&c->pairs, "general.architecture", s->arch->name);
+    ws_pairs_put_str(&c->pairs, "general.type", "model");
+    const ws_status st = ws_metadata_put(&c->pairs, &from, err);
+    cJSON_Delete(card);
+    if (st) return st;
+    WS_TRY(ws_config_put(&c->pairs, s->arch, s->config, ws_plan_file_type(c->plan.type), config_path, err));
+    ws_pairs_put_u32(&c->pairs, "general.quantization_version", QUANTIZATION_VERSION);
+    WS_TRY(ws_vocabulary_put(&c->pairs, s, c->opt.pre_tokenizer, err));
+    return ws_pairs_check(&c->pairs, err);
+}
+
+ws_status ws_conversion_open(ws_conversion *c, const char *dir, const ws_convert_options *opt, ws_error *err) {
+    *c = (ws_conversion){.opt = *opt};
+    WS_TRY(ws_source_open(&c->source, dir, err));
+    char *config_path = ws_source_path(c->source, "config.json", err);
+    if (!config_path) return WS_NOMEM;
+    ws_status st = make_plan(c, config_path, err);
+    if (!st) st = put_pairs(c, config_path, err);
+    free(config_path);
+    return st;
+}
+
+void ws_conversion_close(ws_conversion *c) {
+    ws_plan_free(&c->plan);
+    ws_pairs_free(&c->pairs);
+    ws_source_close(c->source);
+    *c = (ws_conversion){0};
+}
+
+static uint64_t item_bytes(const ws_plan_item *item) {
+    uint64_t bytes = 0;
+    ws_dtype_bytes(item->type, item->ne[0] * item->ne[1] * item->ne[2] * item->ne[3], &bytes);
+    return bytes;
+}
+
+uint64_t ws_conversion_bytes(const ws_conversion *c) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < c->plan.n; i++) bytes += item_bytes(&c->plan.item[i]);
+    return bytes;
+}
+
+/* ---- writing ---- */
+
+typedef struct {
+    ws_gguf_writer *writer;
+    ws_progress bar;
+} output;
+
+static ws_status write_slice(void *ctx, const void *data, size_t bytes, ws_error *err) {
+    output *o = ctx;
+    WS_TRY(ws_gguf_write(o->writer, data, bytes, err));
+    ws_progress_add(&o->bar, bytes);
+    return WS_OK;
+}
+
+static ws_status write_rope_freqs(const ws_conversion *c, const ws_plan_item *item, output *o, ws_error *err) {
+    float *freqs = ws_alloc(item->ne[0], sizeof *freqs, item->to, err);
+    if (!freqs) return WS_NOMEM;
+    ws_rope_freqs(freqs, item->ne[0], rope_of(c));
+    const ws_status st = write_slice(o, freqs, item->ne[0] * sizeof *freqs, err);
+    free(freqs);
+    return st;
+}
+
+static void warn_overflows(const ws_conversion *c, const ws_plan_item *item, uint64_t n) {
+    char text[200];
+    snprintf(text, sizeof text, "'%s': %llu value%s beyond F16's range became infinite; BF16 and F32 can hold them",
+             ws_show(item->from, strlen(item->from)).text, (unsigned long long)n, n == 1 ? "" : "s");
+    if (n) c->opt.warn(c->opt.ctx, text);
+}
+
+static ws_status write_items(const ws_conversion *c, output *o, uint32_t cpu_flags, int n_threads, ws_error *err) {
+    const ws_transform_options opt = {c->source->weights, cpu_flags, n_threads, write_slice, o};
+    for (size_t i = 0; i < c->plan.n; i++) {
+        const ws_plan_item *item = &c->plan.item[i];
+        uint64_t overflows = 0;
+        WS_TRY(item->source ? ws_transform_run(item, &opt, &overflows, err) : write_rope_freqs(c, item, o, err));
+        warn_overflows(c, item, overflows);
+    }
+    return WS_OK;
+}
+
+ws_status ws_conversion_write(ws_conversion *c, const char *out, uint32_t cpu_flags, int n_threads, bool quiet,
+                              ws_error *err) {
+    output o;
+    WS_TRY(ws_gguf_writer_new(&o.writer, err));
+    ws_progress_start(&o.bar, "converting", NULL, ws_conversion_bytes(c), quiet);
+    ws_status st = ws_pairs_write(&c->pairs, o.writer, err);
+    for (size_t i = 0; i < c->plan.n && !st; i++) {
+        const ws_plan_item *item = &c->plan.item[i];
+        ws_gguf_add_tensor(o.writer, item->to, item->type, item->n_dims, item->ne);
+    }
+    if (!st) st = ws_gguf_writer_begin(o.writer, out, err);
+    if (!st) st = write_items(c, &o, cpu_flags, n_threads, err);
+    ws_progress_finish(&o.bar);
+    if (!st) return ws_gguf_writer_finish(o.writer, err);
+    ws_gguf_writer_discard(o.writer);
+    return st;
+}

@@ -1,0 +1,40 @@
+/* convert.h - from a model folder to a GGUF file: open and plan, then write. */
+#ifndef WS_CONVERT_H
+#define WS_CONVERT_H
+
+#include "pairs.h"
+#include "plan.h"
+#include "source.h"
+
+/* Told about what is odd but no failure. */
+typedef void ws_convert_warn(void *ctx, const char *text);
+
+typedef struct {
+    const ws_dtype *type;      /* of matrices; NULL: as the checkpoint has them (ws_plan_request) */
+    const char *pre_tokenizer; /* NULL: recognise it */
+    const char *name;          /* general.name; NULL: find it */
+    ws_convert_warn *warn;
+    void *ctx; /* for warn */
+} ws_convert_options;
+
+typedef struct {
+    ws_source *source;
+    ws_hparams hp;
+    ws_plan plan;
+    ws_pairs pairs;
+    ws_convert_options opt;
+} ws_conversion; /* starts as {0} */
+
+/* Read everything but the weights. Close in any case. */
+WS_MUST_CHECK ws_status ws_conversion_open(ws_conversion *c, const char *dir, const ws_convert_options *opt,
+                                           ws_error *err);
+void ws_conversion_close(ws_conversion *c);
+
+/* Bytes of all tensors in the file. */
+uint64_t ws_conversion_bytes(const ws_conversion *c);
+
+/* Write the file; it appears under its name when it is complete. `quiet` turns the progress bar off. */
+WS_MUST_CHECK ws_status ws_conversion_write(ws_conversion *c, const char *out, uint32_t cpu_flags, int n_threads,
+                                            bool quiet, ws_error *err);
+
+#endif

@@ -1,0 +1,40 @@
+/* tokens.h - the list of tokens that goes into the file: texts, types, scores. */
+#ifndef WS_TOKENS_H
+#define WS_TOKENS_H
+
+#include "arena.h"
+#include "source.h"
+#include "tokenizer.h"
+
+typedef struct {
+    size_t n;
+    ws_str *text;
+    int32_t *type; /* ws_token_type */
+    float *score;  /* NULL for byte-level BPE */
+    ws_arena arena;
+} ws_tokens; /* starts as {0} */
+
+/* Make room for n tokens, all "[PAD0]", "[PAD1]", ... of type UNUSED with score -10000. */
+WS_MUST_CHECK ws_status ws_tokens_init(ws_tokens *t, size_t n, bool scored, ws_error *err);
+void ws_tokens_free(ws_tokens *t);
+
+/* Give token i its text (copied) and type. */
+WS_MUST_CHECK ws_status ws_tokens_set(ws_tokens *t, size_t i, const char *text, size_t len, ws_token_type type,
+                                      ws_error *err);
+
+/* Texts such as "<|...|>" are control tokens even if the tokenizer's files do not say so. */
+bool ws_token_looks_special(const char *text);
+
+/* A copy of the text with U+2581 as spaces, as user-defined tokens have it; release with free(). */
+char *ws_token_spaced(const char *text, ws_error *err);
+
+/* From tokenizer.model with added_tokens.json and tokenizer_config.json; n_vocab tokens in all. */
+WS_MUST_CHECK ws_status ws_tokens_sentencepiece(ws_tokens *t, const ws_source *s, size_t n_vocab, ws_error *err);
+
+/* From tokenizer.json: byte-level BPE, n_vocab tokens in all. */
+WS_MUST_CHECK ws_status ws_tokens_bpe(ws_tokens *t, const ws_source *s, size_t n_vocab, ws_error *err);
+
+/* From tokenizer.json: SentencePiece's BPE with byte fallback, as many tokens as the file has. */
+WS_MUST_CHECK ws_status ws_tokens_llama(ws_tokens *t, const ws_source *s, ws_error *err);
+
+#endif

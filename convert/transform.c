@@ -1,0 +1,155 @@
+#include "transform.h"
+
+#include "alloc.h"
+#include "formats.h"
+#include "parallel.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Work is shared in pieces of rows: a piece is a whole row or, of a long one, PIECE elements. A slice of pieces is
+ * converted by all threads and then handed on. */
+enum { PIECE = 8192, SLICE_BYTES = 4 << 20 };
+
+typedef struct {
+    const ws_plan_item *item;
+    uint64_t row_elements, n_rows, pieces_per_row, n_pieces;
+    size_t source_bytes;     /* of an element */
+    const ws_format *source; /* NULL: F64 */
+    const ws_format *target;
+    const ws_dtype_info *blocks; /* of the target */
+    bool copies;                 /* the bytes can stay as they are */
+    uint64_t first;              /* piece of the slice at hand */
+    uint8_t *out;                /* its result */
+    float *scratch;              /* PIECE values per thread */
+    atomic_ullong n_overflows;
+} job;
+
+/* Rotary halves become interleaved pairs: within each head, row 2i is the i-th of the first half and row 2i+1 the
+ * i-th of the second. */
+uint64_t ws_transform_source_row(ws_transform transform, uint64_t row, uint64_t n_rows, uint64_t n_heads) {
+    if (transform == WS_COPY) return row;
+    const uint64_t head_rows = n_rows / n_heads, in_head = row % head_rows;
+    return row - in_head + in_head % 2 * (head_rows / 2) + in_head / 2;
+}
+
+static void f64_to_f32(const uint8_t *from, float *to, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        double v;
+        memcpy(&v, from + i * sizeof v, sizeof v);
+        to[i] = (float)v;
+    }
+}
+
+static void to_f32(const job *j, const uint8_t *from, float *to, size_t n) {
+    if (j->source)
+        j->source->to_float(from, to, n);
+    else
+        f64_to_f32(from, to, n);
+}
+
+/* 65520 and above round to infinity in F16. */
+static uint64_t count_overflows(const float *x, size_t n) {
+    uint64_t count = 0;
+    for (size_t i = 0; i < n; i++) count += fabsf(x[i]) >= 65520.0f && !isinf(x[i]);
+    return count;
+}
+
+/* Where a piece begins, in elements of the result. */
+static uint64_t piece_begin(const job *j, uint64_t piece) {
+    return piece / j->pieces_per_row * j->row_elements + piece % j->pieces_per_row * PIECE;
+}
+
+static uint64_t target_offset(const job *j, uint64_t piece) {
+    return piece_begin(j, piece) / j->blocks->block_elements * j->blocks->block_bytes;
+}
+
+static void convert_piece(job *j, uint64_t piece, float *x) {
+    const ws_plan_item *item = j->item;
+    const uint64_t begin = piece % j->pieces_per_row * PIECE, left = j->row_elements - begin;
+    const size_t n = left < PIECE ? left : PIECE;
+    const uint64_t row = ws_transform_source_row(item->transform, piece / j->pieces_per_row, j->n_rows, item->n_heads);
+    const uint8_t *from = item->source->data + (row * j->row_elements + begin) * j->source_bytes;
+    uint8_t *to = j->out + (target_offset(j, piece) - target_offset(j, j->first));
+    if (j->copies) {
+        memcpy(to, from, n * j->source_bytes);
+        return;
+    }
+    to_f32(j, from, x, n);
+    j->target->from_float(x, to, n / j->blocks->block_elements);
+    const uint64_t overflows = item->type == WS_TYPE_F16 ? count_overflows(x, n) : 0;
+    if (overflows) atomic_fetch_add(&j->n_overflows, overflows);
+}
+
+static void convert_pieces(void *ctx, size_t begin, size_t end, int thread) {
+    job *j = ctx;
+    for (size_t i = begin; i < end; i++) convert_piece(j, j->first + i, j->scratch + (size_t)thread * PIECE);
+}
+
+static const struct {
+    ws_st_dtype from;
+    ws_dtype type;
+} same_types[] = {{WS_ST_F32, WS_TYPE_F32}, {WS_ST_F16, WS_TYPE_F16}, {WS_ST_BF16, WS_TYPE_BF16}};
+
+static void prepare(job *j, const ws_plan_item *item, uint32_t cpu_flags) {
+    const ws_st_dtype from = item->source->dtype;
+    j->item = item;
+    j->source_bytes = ws_st_dtype_bits(from) / 8;
+    j->row_elements = item->ne[0];
+    j->n_rows = item->ne[1] * item->ne[2] * item->ne[3];
+    if (item->n_dims == 1 && item->transform != WS_COPY) { /* a bias: its elements are the rows */
+        j->n_rows = item->ne[0];
+        j->row_elements = 1;
+    }
+    j->pieces_per_row = (j->row_elements + PIECE - 1) / PIECE;
+    j->n_pieces = j->n_rows * j->pieces_per_row;
+    j->blocks = ws_dtype_get(item->type);
+    j->target = ws_format_get(item->type, cpu_flags);
+    for (size_t i = 0; i < sizeof same_types / sizeof *same_types; i++) {
+        if (same_types[i].from != from) continue;
+        j->source = ws_format_get(same_types[i].type, cpu_flags);
+        j->copies = same_types[i].type == item->type && from != WS_ST_BF16; /* whose NaNs are to become quiet */
+    }
+}
+
+/* The part of the source that a finished slice was made of is not needed again. Permuted rows lie apart: they are
+ * released with the last slice. */
+static void release(const job *j, const ws_safetensors *weights, uint64_t end) {
+    const ws_st_tensor *t = j->item->source;
+    if (j->item->transform == WS_COPY) {
+        const uint64_t from = piece_begin(j, j->first) * j->source_bytes, to = piece_begin(j, end) * j->source_bytes;
+        ws_map_release(&weights->parts[t->part], t->offset + from, to - from);
+    } else if (end == j->n_pieces) {
+        ws_map_release(&weights->parts[t->part], t->offset, t->bytes);
+    }
+}
+
+static ws_status run_slices(job *j, uint64_t per_slice, const ws_transform_options *opt, ws_error *err) {
+    enum { GRAIN = 8 };
+    for (j->first = 0; j->first < j->n_pieces; j->first += per_slice) {
+        const uint64_t left = j->n_pieces - j->first, n = left < per_slice ? left : per_slice;
+        ws_parallel_for(n, GRAIN, opt->n_threads, convert_pieces, j);
+        const uint64_t bytes = target_offset(j, j->first + n) - target_offset(j, j->first);
+        WS_TRY(opt->sink(opt->ctx, j->out, bytes, err));
+        release(j, opt->weights, j->first + n);
+    }
+    return WS_OK;
+}
+
+ws_status ws_transform_run(const ws_plan_item *item, const ws_transform_options *opt, uint64_t *n_overflows,
+                           ws_error *err) {
+    job j = {.first = 0};
+    prepare(&j, item, opt->cpu_flags);
+    const uint64_t widest = j.row_elements < PIECE ? j.row_elements : PIECE;
+    const size_t piece_bytes = widest / j.blocks->block_elements * j.blocks->block_bytes;
+    const uint64_t per_slice = piece_bytes < SLICE_BYTES ? SLICE_BYTES / piece_bytes : 1;
+    j.out = ws_alloc_aligned(per_slice < j.n_pieces ? per_slice : j.n_pieces, piece_bytes, "a slice of a tensor", err);
+    j.scratch = ws_alloc_aligned((size_t)opt->n_threads, PIECE * sizeof *j.scratch, "a row of a tensor", err);
+    const ws_status st = j.out && j.scratch ? run_slices(&j, per_slice, opt, err) : WS_NOMEM;
+    free(j.out);
+    free(j.scratch);
+    *n_overflows = atomic_load(&j.n_overflows);
+    return st;
+}

@@ -1,0 +1,175 @@
+#include "vocabulary.h"
+
+#include "alloc.h"
+#include "chat_template.h"
+#include "config.h"
+#include "file.h"
+#include "pre_name.h"
+#include "special_tokens.h"
+#include "tokens.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const cJSON *get(const cJSON *object, const char *key) { return cJSON_GetObjectItemCaseSensitive(object, key); }
+
+static bool has_file(const ws_source *s, const char *file) {
+    char *path = ws_source_path(s, file, NULL);
+    const bool there = path && ws_file_exists(path);
+    free(path);
+    return there;
+}
+
+static bool text_is(const cJSON *object, const char *key, const char *text) {
+    const char *have = ws_json_str(object, key);
+    return have && strcmp(have, text) == 0;
+}
+
+static uint64_t vocab_size(const ws_source *s) {
+    uint64_t n = 0;
+    return ws_json_u64(ws_config_find(s->config, "vocab_size"), &n) ? n : 0;
+}
+
+/* ---- pieces that both kinds share ---- */
+
+static void put_tokens(ws_pairs *p, const ws_tokens *t, const char *model, const char *pre) {
+    ws_pairs_put_str(p, "tokenizer.ggml.model", model);
+    ws_pairs_put_str(p, "tokenizer.ggml.pre", pre);
+    ws_pairs_put_str_array(p, "tokenizer.ggml.tokens", t->text, t->n);
+    if (t->score) ws_pairs_put_array(p, "tokenizer.ggml.scores", WS_KV_F32, t->score, t->n);
+    ws_pairs_put_array(p, "tokenizer.ggml.token_type", WS_KV_I32, t->type, t->n);
+}
+
+static void put_normalizer(ws_pairs *p, const cJSON *step, int depth) {
+    enum { MAX_DEPTH = 8 };
+    static const char lowercase[] = "tokenizer.ggml.normalizer.lowercase";
+    static const char strip_accents[] = "tokenizer.ggml.normalizer.strip_accents";
+    const cJSON *inner;
+    if (text_is(step, "type", "Lowercase")) ws_pairs_put_bool(p, lowercase, true);
+    if (text_is(step, "type", "StripAccents")) ws_pairs_put_bool(p, strip_accents, true);
+    if (text_is(step, "type", "Sequence") && depth < MAX_DEPTH)
+        cJSON_ArrayForEach(inner, get(step, "normalizers")) put_normalizer(p, inner, depth + 1);
+}
+
+static ws_status put_special(ws_pairs *p, const ws_source *s, size_t n_vocab, ws_error *err) {
+    ws_special_tokens_put(p, s, n_vocab);
+    WS_TRY(ws_chat_template_put(p, s, err));
+    put_normalizer(p, get(s->tokenizer, "normalizer"), 0);
+    return WS_OK;
+}
+
+/* ---- merges ---- */
+
+/* A space in a merge separates its halves, so spaces within them are written as byte letters. Returns the end. */
+static char *store_half(char *to, const char *half) {
+    for (; *half; half++) {
+        const bool space = *half == ' ';
+        if (space) *to++ = '\xc4'; /* U+0120 */
+        *to++ = space ? '\xa0' : *half;
+    }
+    return to;
+}
+
+/* "a b", or ["a", "b"] in newer files; NULL for anything else. The text lives in the arena. */
+static const char *merge_text(const cJSON *item, ws_arena *arena, ws_error *err) {
+    if (cJSON_IsString(item)) return item->valuestring;
+    const char *left = cJSON_GetStringValue(cJSON_GetArrayItem(item, 0));
+    const char *right = cJSON_GetStringValue(cJSON_GetArrayItem(item, 1));
+    if (!left || !right || cJSON_GetArraySize(item) != 2) return NULL;
+    char small[256], *text = small;
+    const size_t most = 2 * (strlen(left) + strlen(right)) + 2;
+    if (most > sizeof small && !(text = ws_alloc(most, 1, "a merge", err))) return NULL;
+    char *end = store_half(text, left);
+    *end++ = ' ';
+    end = store_half(end, right);
+    const char *out = ws_arena_strndup(arena, text, (size_t)(end - text), err);
+    if (text != small) free(text);
+    return out;
+}
+
+static ws_status put_merges(ws_pairs *p, const ws_source *s, ws_error *err) {
+    const cJSON *merges = get(get(s->tokenizer, "model"), "merges"), *item;
+    const size_t n = (size_t)cJSON_GetArraySize(merges);
+    ws_str *texts = ws_alloc(n, sizeof *texts, "merges", err);
+    ws_arena arena = {0};
+    size_t i = 0;
+    ws_status st = texts ? WS_OK : WS_NOMEM;
+    cJSON_ArrayForEach(item, merges) {
+        const char *text = st ? NULL : merge_text(item, &arena, err);
+        if (!text) {
+            if (!st) st = ws_fail(err, WS_FORMAT, "'%s/tokenizer.json': merge %zu is no pair of texts", s->dir, i);
+            break;
+        }
+        texts[i++] = (ws_str){text, strlen(text)};
+    }
+    if (!st) ws_pairs_put_str_array(p, "tokenizer.ggml.merges", texts, n);
+    ws_arena_free(&arena);
+    free(texts);
+    return st;
+}
+
+/* ---- the three kinds of vocabulary ---- */
+
+static ws_status put_sentencepiece(ws_pairs *p, const ws_source *s, ws_tokens *t, ws_error *err) {
+    WS_TRY(ws_tokens_sentencepiece(t, s, vocab_size(s), err));
+    put_tokens(p, t, "llama", "default");
+    return put_special(p, s, t->n, err);
+}
+
+static ws_status put_llama(ws_pairs *p, const ws_source *s, ws_tokens *t, ws_error *err) {
+    WS_TRY(ws_tokens_llama(t, s, err));
+    put_tokens(p, t, "llama", "default");
+    return put_special(p, s, t->n, err);
+}
+
+static ws_status put_bpe(ws_pairs *p, const ws_source *s, const char *chosen, ws_tokens *t, ws_error *err) {
+    const cJSON *model = get(s->tokenizer, "model");
+    if (!text_is(model, "type", "BPE")) {
+        const char *type = ws_json_str(model, "type");
+        return ws_fail(err, WS_UNSUPPORTED, "'%s/tokenizer.json': tokenizers of type '%s' are not supported (BPE is)",
+                       s->dir, type ? type : "?");
+    }
+    char *path = ws_source_path(s, "tokenizer.json", err);
+    if (!path) return WS_NOMEM;
+    const char *pre;
+    ws_status st = ws_pre_name(&pre, s->tokenizer, chosen, path, err);
+    free(path);
+    if (st) return st;
+    WS_TRY(ws_tokens_bpe(t, s, vocab_size(s), err));
+    put_tokens(p, t, "gpt2", pre);
+    WS_TRY(put_merges(p, s, err));
+    return put_special(p, s, UINT32_MAX, err);
+}
+
+/* SentencePiece's BPE in a tokenizer.json: bytes are tokens of their own, and the decoder is a list of steps. */
+static bool is_llama_json(const ws_source *s) {
+    const cJSON *model = get(s->tokenizer, "model");
+    return text_is(model, "type", "BPE") && cJSON_IsTrue(get(model, "byte_fallback")) &&
+           text_is(get(s->tokenizer, "decoder"), "type", "Sequence");
+}
+
+static ws_status put_any(ws_pairs *p, const ws_source *s, const char *chosen, ws_tokens *t, ws_error *err) {
+    if (!s->tokenizer && has_file(s, "tekken.json"))
+        return ws_fail(err, WS_UNSUPPORTED, "'%s/tekken.json': Mistral's own tokenizer files are not supported",
+                       s->dir);
+    const cJSON *prefix = get(s->tokenizer_config, "add_prefix_space");
+    if (cJSON_IsBool(prefix)) ws_pairs_put_bool(p, "tokenizer.ggml.add_space_prefix", cJSON_IsTrue(prefix));
+    if (has_file(s, "tokenizer.model")) return put_sentencepiece(p, s, t, err);
+    if (!s->tokenizer)
+        return ws_fail(err, WS_FORMAT, "'%s' has no tokenizer: neither tokenizer.json nor tokenizer.model", s->dir);
+    return is_llama_json(s) ? put_llama(p, s, t, err) : put_bpe(p, s, chosen, t, err);
+}
+
+ws_status ws_vocabulary_put(ws_pairs *p, const ws_source *s, const char *pre_tokenizer, ws_error *err) {
+    /* The reference tells two families by the size of their vocabulary. */
+    enum { CODE_LLAMA = 32016, CODE_LLAMA_EOT = 32010, GRANITE_AND_SMOLLM = 49152 };
+    ws_tokens t = {0};
+    const ws_status st = put_any(p, s, pre_tokenizer, &t, err);
+    ws_tokens_free(&t);
+    if (st) return st;
+    static const char eot[] = "tokenizer.ggml.eot_token_id";
+    if (vocab_size(s) == CODE_LLAMA && !ws_pairs_find(p, eot)) ws_pairs_put_u32(p, eot, CODE_LLAMA_EOT);
+    if (vocab_size(s) == GRANITE_AND_SMOLLM) ws_pairs_put_bool(p, "tokenizer.ggml.add_bos_token", false);
+    return ws_pairs_check(p, err);
+}

@@ -1,0 +1,121 @@
+#include "attention.h"
+
+#include "parallel.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Query rows handled together: the heads that share a KV head, of neighbouring tokens. A row's result does not depend
+ * on which rows are with it. */
+enum { MAX_ROWS = 32 };
+
+static size_t padded(size_t n) { return (n + WS_LANES - 1) / WS_LANES * WS_LANES; }
+
+size_t ws_attention_scratch(const ws_hparams *hp) {
+    return MAX_ROWS * (padded(hp->head_k) + WS_SPAN + padded(hp->head_v));
+}
+
+typedef struct {
+    const ws_attention *a;
+    size_t group;                /* query heads per KV head */
+    size_t tile_rows, n_tiles;   /* per KV head */
+} work;
+
+/* Rows [first, first + n) of one KV head; row i is head i % group of the group, of token i / group. */
+typedef struct {
+    const work *w;
+    size_t head_kv, first, n;
+    float *q, *p, *acc;
+    ws_softmax softmax[MAX_ROWS];
+} tile;
+
+static size_t row_token(const tile *t, size_t i) { return (t->first + i) / t->w->group; }
+static size_t row_head(const tile *t, size_t i) { return t->head_kv * t->w->group + (t->first + i) % t->w->group; }
+
+/* Keys that row i may look at: those of its token and all before. */
+static size_t visible_keys(const tile *t, size_t i) { return t->w->a->position + row_token(t, i) + 1; }
+
+static void start(tile *t, float *scratch) {
+    const ws_attention *a = t->w->a;
+    const size_t head_k = a->hp->head_k, v_stride = padded(a->hp->head_v);
+    t->q = scratch;
+    t->p = t->q + MAX_ROWS * padded(head_k);
+    t->acc = t->p + MAX_ROWS * WS_SPAN;
+    memset(t->acc, 0, t->n * v_stride * sizeof *t->acc);
+    for (size_t i = 0; i < t->n; i++) {
+        t->softmax[i] = (ws_softmax){.max = -INFINITY};
+        memcpy(t->q + i * head_k, a->q + row_token(t, i) * a->q_stride + row_head(t, i) * head_k,
+               head_k * sizeof *t->q);
+    }
+}
+
+/* Scores of the span -> weights; keys that a row does not see get weight 0. */
+static void weigh(tile *t, size_t span, size_t n_keys) {
+    const ws_attention *a = t->w->a;
+    const size_t v_stride = padded(a->hp->head_v);
+    const float scale = 1.0f / sqrtf((float)a->hp->head_k);
+    for (size_t i = 0; i < t->n; i++) {
+        const size_t visible = visible_keys(t, i), seen = visible > span ? visible - span : 0;
+        const size_t n = seen < n_keys ? seen : n_keys;
+        float *p = t->p + i * WS_SPAN;
+        if (n) a->e->k.softmax(p, n, scale, &t->softmax[i], t->acc + i * v_stride, v_stride);
+        memset(p + n, 0, (n_keys - n) * sizeof *p);
+    }
+}
+
+static void attend_span(tile *t, size_t span, size_t n_keys) {
+    const ws_attention *a = t->w->a;
+    const ws_attn_kernel *kernel = &a->e->k.attn[a->cache->type];
+    const ws_attn_job job = {
+        .q = t->q,
+        .n_rows = t->n,
+        .head_k = a->hp->head_k,
+        .head_v = a->hp->head_v,
+        .k = ws_cache_keys(a->cache, a->layer, t->head_kv, span),
+        .v = ws_cache_values(a->cache, a->layer, t->head_kv, span),
+        .n_keys = n_keys,
+        .v_stride = a->cache->v_stride,
+        .p = t->p,
+        .acc = t->acc,
+        .acc_stride = padded(a->hp->head_v),
+    };
+    kernel->scores(&job);
+    weigh(t, span, n_keys);
+    kernel->values(&job);
+}
+
+static void finish(const tile *t) {
+    const ws_attention *a = t->w->a;
+    const size_t head_v = a->hp->head_v;
+    for (size_t i = 0; i < t->n; i++) {
+        const float *lane = t->softmax[i].sum, *acc = t->acc + i * padded(head_v);
+        float sum = 0;
+        for (int l = 0; l < WS_LANES; l++) sum += lane[l];
+        float *out = a->out + row_token(t, i) * a->out_stride + row_head(t, i) * head_v;
+        for (size_t c = 0; c < head_v; c++) out[c] = acc[c] / sum;
+    }
+}
+
+static void attend_tiles(void *ctx, size_t begin, size_t end, int thread) {
+    const work *w = ctx;
+    const size_t n_rows = w->a->n_tokens * w->group;
+    for (size_t i = begin; i < end; i++) {
+        tile t = {.w = w, .head_kv = i / w->n_tiles, .first = i % w->n_tiles * w->tile_rows};
+        t.n = n_rows - t.first < w->tile_rows ? n_rows - t.first : w->tile_rows;
+        start(&t, w->a->scratch + (size_t)thread * ws_attention_scratch(w->a->hp));
+        const size_t n_keys = visible_keys(&t, t.n - 1);
+        for (size_t span = 0; span < n_keys; span += WS_SPAN)
+            attend_span(&t, span, n_keys - span < WS_SPAN ? n_keys - span : WS_SPAN);
+        finish(&t);
+    }
+}
+
+void ws_attention_run(const ws_attention *a) {
+    enum { TILES_PER_THREAD = 4 }; /* at least, so that a single token's heads are shared out too */
+    work w = {.a = a, .group = a->hp->n_head / a->hp->n_head_kv};
+    const size_t n_rows = a->n_tokens * w.group, share = (size_t)a->e->n_threads * TILES_PER_THREAD;
+    const size_t even = n_rows * a->hp->n_head_kv / share;
+    w.tile_rows = even < 1 ? 1 : even > MAX_ROWS ? MAX_ROWS : even;
+    w.n_tiles = (n_rows + w.tile_rows - 1) / w.tile_rows;
+    ws_parallel_for(w.n_tiles * a->hp->n_head_kv, 1, a->e->n_threads, attend_tiles, &w);
+}

@@ -1,0 +1,28 @@
+#include "kernels.h"
+
+#include "cpu.h"
+
+#include <string.h>
+
+/* Slowest first; a later row overwrites what it improves. */
+static const struct {
+    uint32_t needs;
+    void (*init)(ws_kernels *k);
+} isas[] = {
+    {0, ws_kernels_init_c},
+#ifdef WS_HAVE_avx2
+    {WS_CPU_AVX2, ws_kernels_init_avx2},
+#endif
+#ifdef WS_HAVE_avx512
+    {WS_CPU_AVX2 | WS_CPU_AVX512, ws_kernels_init_avx512},
+#endif
+#ifdef WS_HAVE_neon
+    {WS_CPU_NEON, ws_kernels_init_neon},
+#endif
+};
+
+void ws_kernels_init(ws_kernels *k, uint32_t cpu_flags) {
+    memset(k, 0, sizeof *k);
+    for (size_t i = 0; i < sizeof isas / sizeof *isas; i++)
+        if ((isas[i].needs & cpu_flags) == isas[i].needs) isas[i].init(k);
+}

@@ -1,0 +1,311 @@
+/* c.c - the definition of every kernel in plain C, for any processor. */
+#include "blocks.h"
+#include "fp16.h"
+#include "kernels.h"
+#include "rows.h"
+
+#include <string.h>
+
+/* ---- decoding: one row of one block, into row r of the panels it fills ---- */
+
+typedef void decode_row(const void *block, ws_panel *out, int r);
+
+static void set_q(ws_panel *out, int r, int column, unsigned q) { out->q[column / 4][r][column % 4] = (uint8_t)q; }
+
+static void set_whole(ws_panel *out, int r, float d, float min) {
+    out->d[r] = d;
+    out->min[0][r] = min;
+}
+
+static void set_half(ws_panel *out, int r, int h, int scale, float min) {
+    out->scale[h][r][0] = out->scale[h][r][1] = (int16_t)scale;
+    out->min[h][r] = min;
+}
+
+static unsigned nibble(const uint8_t *qs, int column) { return column < 16 ? qs[column] & 15 : qs[column - 16] >> 4; }
+
+static unsigned bit(const uint8_t *bits, int column) { return bits[column / 8] >> (column % 8) & 1; }
+
+static void decode_q4_0(const void *block, ws_panel *out, int r) {
+    const ws_q4_0 *b = block;
+    const float d = ws_f16_to_f32(b->d);
+    for (int c = 0; c < 32; c++) set_q(out, r, c, nibble(b->qs, c));
+    set_whole(out, r, d, -8 * d);
+}
+
+static void decode_q4_1(const void *block, ws_panel *out, int r) {
+    const ws_q4_1 *b = block;
+    for (int c = 0; c < 32; c++) set_q(out, r, c, nibble(b->qs, c));
+    set_whole(out, r, ws_f16_to_f32(b->d), ws_f16_to_f32(b->m));
+}
+
+static void decode_q5_0(const void *block, ws_panel *out, int r) {
+    const ws_q5_0 *b = block;
+    const float d = ws_f16_to_f32(b->d);
+    for (int c = 0; c < 32; c++) set_q(out, r, c, nibble(b->qs, c) | bit(b->qh, c) << 4);
+    set_whole(out, r, d, -16 * d);
+}
+
+static void decode_q5_1(const void *block, ws_panel *out, int r) {
+    const ws_q5_1 *b = block;
+    for (int c = 0; c < 32; c++) set_q(out, r, c, nibble(b->qs, c) | bit(b->qh, c) << 4);
+    set_whole(out, r, ws_f16_to_f32(b->d), ws_f16_to_f32(b->m));
+}
+
+static void decode_q8_0(const void *block, ws_panel *out, int r) {
+    const ws_q8_0 *b = block;
+    for (int c = 0; c < 32; c++) out->q16[c / 2][r][c % 2] = b->qs[c];
+    out->d[r] = ws_f16_to_f32(b->d);
+}
+
+static void decode_q2_k(const void *block, ws_panel *out, int r) {
+    const ws_q2_k *b = block;
+    const float d = ws_f16_to_f32(b->d), dmin = ws_f16_to_f32(b->dmin);
+    for (int p = 0; p < 8; p++) {
+        const uint8_t *qs = b->qs + p / 4 * 32;
+        for (int c = 0; c < 32; c++) set_q(&out[p], r, c, qs[c] >> (p % 4 * 2) & 3);
+        for (int h = 0; h < 2; h++) {
+            const unsigned s = b->scales[2 * p + h];
+            set_half(&out[p], r, h, s & 15, -dmin * (float)(s >> 4));
+        }
+        out[p].d[r] = d;
+    }
+}
+
+static int q3_k_scale(const uint8_t *scales, int s) {
+    const unsigned low = s < 8 ? scales[s] & 15 : scales[s - 8] >> 4;
+    return (int)(low | (scales[8 + s % 4] >> (s / 4 * 2) & 3) << 4) - 32;
+}
+
+static void decode_q3_k(const void *block, ws_panel *out, int r) {
+    const ws_q3_k *b = block;
+    const float d = ws_f16_to_f32(b->d);
+    for (int p = 0; p < 8; p++) {
+        const uint8_t *qs = b->qs + p / 4 * 32;
+        for (int c = 0; c < 32; c++)
+            set_q(&out[p], r, c, (qs[c] >> (p % 4 * 2) & 3) | (unsigned)(b->hmask[c] >> p & 1) << 2);
+        for (int h = 0; h < 2; h++) {
+            const int scale = q3_k_scale(b->scales, 2 * p + h);
+            set_half(&out[p], r, h, scale, d * -4 * (float)scale);
+        }
+        out[p].d[r] = d;
+    }
+}
+
+/* Scale and minimum of sub-block p of Q4_K and Q5_K. */
+static void q4_k_scale(const uint8_t *scales, int p, unsigned *scale, unsigned *min) {
+    if (p < 4) {
+        *scale = scales[p] & 63;
+        *min = scales[4 + p] & 63;
+    } else {
+        *scale = (scales[4 + p] & 15) | (unsigned)(scales[p - 4] >> 6) << 4;
+        *min = (unsigned)(scales[4 + p] >> 4) | (unsigned)(scales[p] >> 6) << 4;
+    }
+}
+
+static void set_q4_k_scales(ws_panel *out, int r, uint16_t d, uint16_t dmin, const uint8_t *scales) {
+    for (int p = 0; p < 8; p++) {
+        unsigned scale, min;
+        q4_k_scale(scales, p, &scale, &min);
+        set_whole(&out[p], r, ws_f16_to_f32(d) * (float)scale, -ws_f16_to_f32(dmin) * (float)min);
+    }
+}
+
+static void decode_q4_k(const void *block, ws_panel *out, int r) {
+    const ws_q4_k *b = block;
+    for (int p = 0; p < 8; p++)
+        for (int c = 0; c < 32; c++) set_q(&out[p], r, c, b->qs[p / 2 * 32 + c] >> (p % 2 * 4) & 15);
+    set_q4_k_scales(out, r, b->d, b->dmin, b->scales);
+}
+
+static void decode_q5_k(const void *block, ws_panel *out, int r) {
+    const ws_q5_k *b = block;
+    for (int p = 0; p < 8; p++)
+        for (int c = 0; c < 32; c++)
+            set_q(&out[p], r, c,
+                  (b->qs[p / 2 * 32 + c] >> (p % 2 * 4) & 15) | (unsigned)(b->qh[c] >> p & 1) << 4);
+    set_q4_k_scales(out, r, b->d, b->dmin, b->scales);
+}
+
+static void decode_q6_k(const void *block, ws_panel *out, int r) {
+    const ws_q6_k *b = block;
+    const float d = ws_f16_to_f32(b->d);
+    for (int p = 0; p < 8; p++) {
+        const uint8_t *ql = b->ql + p / 4 * 64 + p % 2 * 32, *qh = b->qh + p / 4 * 32;
+        for (int c = 0; c < 32; c++)
+            set_q(&out[p], r, c, (ql[c] >> (p % 4 / 2 * 4) & 15) | (unsigned)(qh[c] >> (p % 4 * 2) & 3) << 4);
+        for (int h = 0; h < 2; h++) {
+            const int scale = b->scales[2 * p + h];
+            set_half(&out[p], r, h, scale, d * -32 * (float)scale);
+        }
+        out[p].d[r] = d;
+    }
+}
+
+static void decode_rows(const uint8_t *const rows[WS_LANES], size_t n_blocks, ws_panel *out, size_t block_bytes,
+                        size_t block_panels, decode_row *decode) {
+    for (size_t b = 0; b < n_blocks; b++)
+        for (int r = 0; r < WS_LANES; r++) decode(rows[r] + b * block_bytes, out + b * block_panels, r);
+}
+
+#define DECODE(name, ID)                                                                                 \
+    static void rows_##name(const uint8_t *const rows[WS_LANES], size_t n_blocks, ws_panel *out) {       \
+        decode_rows(rows, n_blocks, out, WS_BYTES_##ID, WS_ELEMENTS_##ID / WS_GROUP, decode_##name);     \
+    }
+DECODE(q4_0, Q4_0)
+DECODE(q4_1, Q4_1)
+DECODE(q5_0, Q5_0)
+DECODE(q5_1, Q5_1)
+DECODE(q8_0, Q8_0)
+DECODE(q2_k, Q2_K)
+DECODE(q3_k, Q3_K)
+DECODE(q4_k, Q4_K)
+DECODE(q5_k, Q5_K)
+DECODE(q6_k, Q6_K)
+#undef DECODE
+
+/* ---- products of panels ---- */
+
+/* Sums of q * x over columns [4 first, 4 end) for the 16 rows. |sum| <= 32 * 63 * 127 < 2^18. */
+static void sum_groups(const ws_panel *p, const int8_t *x, int first, int end, int32_t sum[WS_LANES]) {
+    memset(sum, 0, WS_LANES * sizeof *sum);
+    for (int g = first; g < end; g++)
+        for (int r = 0; r < WS_LANES; r++)
+            for (int i = 0; i < 4; i++) sum[r] += p->q[g][r][i] * x[4 * g + i];
+}
+
+static void add_whole(const ws_panel *p, const ws_q8 *x, size_t group, float *y) {
+    int32_t sum[WS_LANES];
+    sum_groups(p, x->q + group * WS_GROUP, 0, 8, sum);
+    for (int r = 0; r < WS_LANES; r++) {
+        y[r] += (float)sum[r] * (p->d[r] * x->d[group]);
+        y[r] += p->min[0][r] * x->sum32[group];
+    }
+}
+
+/* |scale * sum| <= 2 * 128 * 2^17 = 2^25 */
+static void add_halves(const ws_panel *p, const ws_q8 *x, size_t group, float *y) {
+    int32_t sum[2][WS_LANES];
+    sum_groups(p, x->q + group * WS_GROUP, 0, 4, sum[0]);
+    sum_groups(p, x->q + group * WS_GROUP, 4, 8, sum[1]);
+    for (int r = 0; r < WS_LANES; r++) {
+        const int32_t scaled = p->scale[0][r][0] * sum[0][r] + p->scale[1][r][0] * sum[1][r];
+        y[r] += (float)scaled * (p->d[r] * x->d[group]);
+        y[r] += p->min[0][r] * x->sum16[2 * group];
+        y[r] += p->min[1][r] * x->sum16[2 * group + 1];
+    }
+}
+
+static void add_q16(const ws_panel *p, const ws_q8 *x, size_t group, float *y) {
+    int32_t sum[WS_LANES] = {0};
+    const int16_t *q = x->q16 + group * WS_GROUP;
+    for (int g = 0; g < WS_GROUP / 2; g++)
+        for (int r = 0; r < WS_LANES; r++)
+            for (int i = 0; i < 2; i++) sum[r] += p->q16[g][r][i] * q[2 * g + i];
+    for (int r = 0; r < WS_LANES; r++) y[r] += (float)sum[r] * (p->d[r] * x->d[group]);
+}
+
+static void mul_panels(const ws_panel_job *job, void (*add)(const ws_panel *, const ws_q8 *, size_t, float *)) {
+    const size_t row_groups = job->x->n_cols / WS_GROUP;
+    for (size_t t = 0; t < job->n_tokens; t++) {
+        float *y = job->y + t * job->y_stride;
+        if (!job->add) memset(y, 0, WS_LANES * sizeof *y);
+        for (size_t p = 0; p < job->n_panels; p++)
+            add(&job->panels[p], job->x, t * row_groups + job->first_panel + p, y);
+    }
+}
+
+static void mul_whole(const ws_panel_job *job) { mul_panels(job, add_whole); }
+static void mul_halves(const ws_panel_job *job) { mul_panels(job, add_halves); }
+static void mul_q16(const ws_panel_job *job) { mul_panels(job, add_q16); }
+
+/* ---- products of float rows ---- */
+
+/* Up to 16 elements as floats. */
+typedef void load_lanes(const uint8_t *from, size_t n, float *to);
+
+static void load_f32(const uint8_t *from, size_t n, float *to) { memcpy(to, from, n * sizeof *to); }
+
+static void load_f16(const uint8_t *from, size_t n, float *to) {
+    uint16_t half[WS_LANES];
+    memcpy(half, from, n * sizeof *half);
+    for (size_t i = 0; i < n; i++) to[i] = ws_f16_to_f32(half[i]);
+}
+
+static void load_bf16(const uint8_t *from, size_t n, float *to) {
+    uint16_t half[WS_LANES];
+    memcpy(half, from, n * sizeof *half);
+    for (size_t i = 0; i < n; i++) to[i] = ws_bf16_to_f32(half[i]);
+}
+
+static float dot(const uint8_t *w, size_t element_bytes, const float *x, size_t n, load_lanes *load) {
+    float lane[WS_LANES] = {0}, wl[WS_LANES];
+    for (size_t i = 0; i < n; i += WS_LANES) {
+        const size_t m = n - i < WS_LANES ? n - i : WS_LANES;
+        load(w + i * element_bytes, m, wl);
+        for (size_t l = 0; l < m; l++) lane[l] += wl[l] * x[i + l];
+    }
+    return sum_lanes(lane);
+}
+
+static void mul_float(const ws_float_job *job, size_t element_bytes, load_lanes *load) {
+    for (size_t t = 0; t < job->n_tokens; t++)
+        for (size_t r = 0; r < job->n_rows; r++)
+            job->y[t * job->y_stride + r] =
+                dot(job->w + r * job->w_bytes, element_bytes, job->x + t * job->x_stride, job->n_cols, load);
+}
+
+static void mul_f32(const ws_float_job *job) { mul_float(job, 4, load_f32); }
+static void mul_f16(const ws_float_job *job) { mul_float(job, 2, load_f16); }
+static void mul_bf16(const ws_float_job *job) { mul_float(job, 2, load_bf16); }
+
+/* ---- attention ---- */
+
+static void scores(const ws_attn_job *job, size_t element_bytes, load_lanes *load) {
+    for (size_t key = 0; key < job->n_keys; key += WS_LANES)
+        for (size_t i = 0; i < job->n_rows; i++) {
+            float sum[WS_LANES] = {0}, kl[WS_LANES];
+            for (size_t c = 0; c < job->head_k; c++) {
+                load((const uint8_t *)job->k + (key * job->head_k + c * WS_LANES) * element_bytes, WS_LANES, kl);
+                for (int l = 0; l < WS_LANES; l++) sum[l] += job->q[i * job->head_k + c] * kl[l];
+            }
+            memcpy(job->p + i * WS_SPAN + key, sum, sizeof sum);
+        }
+}
+
+static void values(const ws_attn_job *job, size_t element_bytes, load_lanes *load) {
+    for (size_t i = 0; i < job->n_rows; i++)
+        for (size_t key = 0; key < job->n_keys; key++) {
+            const float p = job->p[i * WS_SPAN + key];
+            const uint8_t *v = (const uint8_t *)job->v + key * job->v_stride * element_bytes;
+            float vl[WS_LANES];
+            for (size_t c = 0; c < job->acc_stride; c += WS_LANES) {
+                load(v + c * element_bytes, WS_LANES, vl);
+                for (int l = 0; l < WS_LANES; l++) job->acc[i * job->acc_stride + c + l] += p * vl[l];
+            }
+        }
+}
+
+static void scores_f32(const ws_attn_job *job) { scores(job, 4, load_f32); }
+static void scores_f16(const ws_attn_job *job) { scores(job, 2, load_f16); }
+static void values_f32(const ws_attn_job *job) { values(job, 4, load_f32); }
+static void values_f16(const ws_attn_job *job) { values(job, 2, load_f16); }
+
+void ws_kernels_init_c(ws_kernels *k) {
+    rows_init(k);
+    k->panel[WS_TYPE_Q4_0] = (ws_panel_kernel){rows_q4_0, mul_whole};
+    k->panel[WS_TYPE_Q4_1] = (ws_panel_kernel){rows_q4_1, mul_whole};
+    k->panel[WS_TYPE_Q5_0] = (ws_panel_kernel){rows_q5_0, mul_whole};
+    k->panel[WS_TYPE_Q5_1] = (ws_panel_kernel){rows_q5_1, mul_whole};
+    k->panel[WS_TYPE_Q8_0] = (ws_panel_kernel){rows_q8_0, mul_q16};
+    k->panel[WS_TYPE_Q2_K] = (ws_panel_kernel){rows_q2_k, mul_halves};
+    k->panel[WS_TYPE_Q3_K] = (ws_panel_kernel){rows_q3_k, mul_halves};
+    k->panel[WS_TYPE_Q4_K] = (ws_panel_kernel){rows_q4_k, mul_whole};
+    k->panel[WS_TYPE_Q5_K] = (ws_panel_kernel){rows_q5_k, mul_whole};
+    k->panel[WS_TYPE_Q6_K] = (ws_panel_kernel){rows_q6_k, mul_halves};
+    k->mul_float[WS_TYPE_F32] = mul_f32;
+    k->mul_float[WS_TYPE_F16] = mul_f16;
+    k->mul_float[WS_TYPE_BF16] = mul_bf16;
+    k->attn[WS_TYPE_F32] = (ws_attn_kernel){scores_f32, values_f32};
+    k->attn[WS_TYPE_F16] = (ws_attn_kernel){scores_f16, values_f16};
+}

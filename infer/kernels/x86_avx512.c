@@ -1,0 +1,38 @@
+/* x86_avx512.c - kernels for AVX-512 (F, BW, DQ, VL): the products of x86_vectors.h in registers of 16 lanes. The
+ * decoding of quantized rows is AVX2's. */
+#include "kernels.h"
+#include "rows.h"
+
+#include <immintrin.h>
+
+#define V(op)     _mm512_##op
+#define VI        __m512i
+#define VF        __m512
+#define LOAD_I(p) _mm512_loadu_si512(p)
+#define N_VEC     1
+enum { TILE = 8, TILE_R = 4, TILE_T = 6, ATTN_ROWS = 8 };
+
+/* 16 floats of the kind AS_F32, AS_F16 or AS_BF16 at p. */
+#define LOAD_16(p, kind) ((lanes){{load_16((const uint8_t *)(p), (int)(kind))}})
+#define ADD_LANES(l)     add_lanes((l).v[0])
+
+static inline __m512 load_16(const uint8_t *p, const int kind) {
+    if (kind == 0) return _mm512_loadu_ps(p);
+    const __m256i half = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    if (kind == 1) return _mm512_cvtph_ps(half);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+
+static inline float add_lanes(__m512 v) {
+    const __m256 s8 = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    const __m128 s4 = _mm_add_ps(_mm256_castps256_ps128(s8), _mm256_extractf128_ps(s8, 1));
+    const __m128 s2 = _mm_add_ps(s4, _mm_movehl_ps(s4, s4));
+    return _mm_cvtss_f32(_mm_add_ss(s2, _mm_movehdup_ps(s2)));
+}
+
+#include "x86_vectors.h"
+
+void ws_kernels_init_avx512(ws_kernels *k) {
+    rows_init(k);
+    vectors_init(k);
+}

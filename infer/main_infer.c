@@ -1,0 +1,386 @@
+/* infer - run a model: generate text, measure perplexity, compare with another model, print logits. */
+#include "alloc.h"
+#include "cli.h"
+#include "cpu.h"
+#include "file.h"
+#include "forward.h"
+#include "generate.h"
+#include "json.h"
+#include "perplexity.h"
+#include "progress.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { MAX_TEXT_BYTES = 1 << 30, MAX_TOKENS = 1 << 30 };
+
+typedef struct {
+    ws_common_options common;
+    const char *prompt, *prompt_file, *perplexity, *kld_base, *logits, *kv_type;
+    int64_t n_predict, ctx, chunks, batch, top_k, seed;
+    double temp, top_p, min_p;
+} options;
+
+/* What the command line asks for, and what all modes need. */
+typedef struct {
+    const options *o;
+    const char *model, *text; /* paths; text is the file of --kld-base */
+    ws_dtype kv_type;
+    uint32_t cpu_flags;
+} job;
+
+static void print_problem(void *arg, const char *line) {
+    (void)arg;
+    fprintf(stderr, "infer: %s\n", line);
+}
+
+/* A whole text file; like llama.cpp's tools, without the newline that ends it. */
+static ws_status read_text(char **text, size_t *n, const char *path, ws_error *err) {
+    WS_TRY(ws_file_read(text, n, path, MAX_TEXT_BYTES, err));
+    if (*n > 0 && (*text)[*n - 1] == '\n') --*n;
+    return WS_OK;
+}
+
+/* ---- generation ---- */
+
+static double rate(uint64_t n, double seconds) { return seconds > 0 ? (double)n / seconds : 0; }
+
+static const char *const stop_words[] = {
+    [WS_STOP_COUNT] = "count",
+    [WS_STOP_END] = "end",
+    [WS_STOP_CONTEXT] = "context",
+};
+
+typedef struct {
+    bool show;
+    char *text;
+    size_t n, cap;
+    ws_error err; /* memory ran out */
+} output;
+
+static void emit(void *arg, const char *text, size_t n) {
+    output *out = arg;
+    if (out->show) {
+        fwrite(text, 1, n, stdout);
+        fflush(stdout);
+    } else if (!out->err.code && !ws_grow(&out->text, &out->cap, out->n + n, 1, &out->err)) {
+        memcpy(out->text + out->n, text, n);
+        out->n += n;
+    }
+}
+
+static ws_status print_generated_json(const ws_generated *g, const output *out, uint64_t seed, ws_error *err) {
+    cJSON *root = cJSON_CreateObject();
+    cJSON *ids = cJSON_AddArrayToObject(root, "tokens");
+    cJSON_AddItemToObject(root, "text", ws_json_bytes(out->text ? out->text : "", out->n));
+    for (size_t i = 0; i < g->ids.n; i++) cJSON_AddItemToArray(ids, ws_json_exact_i64(g->ids.id[i]));
+    cJSON_AddStringToObject(root, "stop", stop_words[g->stop]);
+    ws_json_add_u64(root, "seed", seed);
+    ws_json_add_u64(root, "prompt_tokens", g->n_prompt);
+    cJSON_AddNumberToObject(root, "prompt_tokens_per_second", rate(g->n_prompt, g->prompt_seconds));
+    cJSON_AddNumberToObject(root, "generated_tokens_per_second", rate(g->n_decoded, g->generate_seconds));
+    ws_json_add_u64(root, "session_bytes", g->session_bytes);
+    return ws_json_print(root, stdout, err);
+}
+
+static void print_timings(const ws_generated *g, uint64_t seed) {
+    char bytes[24];
+    fprintf(stderr, "prompt: %" PRIu64 " tokens, %.1f tokens/s; generated: %zu tokens, %.1f tokens/s; ", g->n_prompt,
+            rate(g->n_prompt, g->prompt_seconds), g->ids.n, rate(g->n_decoded, g->generate_seconds));
+    fprintf(stderr, "seed %" PRIu64 "; %s beside the weights%s\n", seed, ws_format_bytes(bytes, (double)g->session_bytes),
+            g->stop == WS_STOP_CONTEXT ? "; stopped at the end of the context" : "");
+}
+
+static ws_status choose_seed(const options *o, uint64_t *seed, ws_error *err) {
+    *seed = (uint64_t)o->seed;
+    if (o->seed >= 0) return WS_OK;
+    uint32_t random = 0;
+    if (getentropy(&random, sizeof random) != 0) return ws_fail_errno(err, "cannot get a random seed");
+    *seed = random;
+    return WS_OK;
+}
+
+static ws_status generate(const job *j, const ws_model *m, const char *prompt, size_t n, ws_error *err) {
+    const options *o = j->o;
+    output out = {.show = !o->common.json};
+    ws_generate_options g = {
+        .prompt = prompt,
+        .prompt_bytes = n,
+        .n_predict = (uint64_t)o->n_predict,
+        .ctx = (uint64_t)o->ctx,
+        .n_batch = (uint64_t)o->batch,
+        .n_threads = (int)o->common.threads,
+        .kv_type = j->kv_type,
+        .cpu_flags = j->cpu_flags,
+        .sample = {.temp = o->temp, .top_k = (uint64_t)o->top_k, .top_p = o->top_p, .min_p = o->min_p},
+        .emit = emit,
+        .arg = &out,
+    };
+    ws_tokenizer *t;
+    ws_generated result = {0};
+    WS_TRY(choose_seed(o, &g.sample.seed, err));
+    WS_TRY(ws_tokenizer_open(&t, m->gguf, err));
+    ws_status st = ws_generate(m, t, &g, &result, err);
+    ws_tokenizer_close(t);
+    if (!st && out.err.code) st = ws_fail(err, out.err.code, "%s", out.err.msg);
+    if (!st && o->common.json) st = print_generated_json(&result, &out, g.sample.seed, err);
+    if (!st && !o->common.json) putchar('\n');
+    if (!st && !o->common.json && !o->common.quiet) fflush(stdout), print_timings(&result, g.sample.seed);
+    free(result.ids.id);
+    free(out.text);
+    return st;
+}
+
+static ws_status run_generate(const job *j, ws_error *err) {
+    char *text = NULL;
+    size_t n = j->o->prompt ? strlen(j->o->prompt) : 0;
+    if (j->o->prompt && j->o->prompt_file)
+        return ws_fail(err, WS_USAGE, "give either --prompt or --file, not both");
+    if (j->o->prompt_file) WS_TRY(read_text(&text, &n, j->o->prompt_file, err));
+    ws_model *m;
+    ws_status st = ws_model_open(&m, j->model, print_problem, NULL, err);
+    if (!st) st = generate(j, m, text ? text : j->o->prompt, n, err);
+    if (m) ws_model_close(m);
+    free(text);
+    return st;
+}
+
+/* ---- perplexity and divergence ---- */
+
+typedef struct {
+    const options *o;
+    ws_progress bar;
+    bool compared, begun;
+} reporter;
+
+static void report_chunk(void *arg, uint64_t n_chunks, const ws_eval_result *r) {
+    reporter *p = arg;
+    if (p->o->common.json || p->o->common.quiet) {
+        if (!p->begun) ws_progress_start(&p->bar, "chunks", "chunks", n_chunks, p->o->common.quiet);
+        p->begun = true;
+        ws_progress_add(&p->bar, 1);
+    } else if (p->compared) {
+        printf("chunk %4" PRIu64 "/%" PRIu64 "  perplexity %9.4f  base %9.4f  mean KLD %.6f  same top %6.2f %%\n", r->chunks,
+               n_chunks, r->ppl, r->ppl_base, r->mean_kld, 100 * r->top1);
+    } else {
+        printf("chunk %4" PRIu64 "/%" PRIu64 "  perplexity %9.4f\n", r->chunks, n_chunks, r->ppl);
+    }
+    fflush(stdout);
+}
+
+static cJSON *perplexity_json(const ws_eval_result *r) {
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddNumberToObject(root, "perplexity", r->ppl);
+    cJSON_AddNumberToObject(root, "error", r->ppl_error);
+    ws_json_add_u64(root, "tokens", r->tokens);
+    ws_json_add_u64(root, "chunks", r->chunks);
+    return root;
+}
+
+static cJSON *divergence_json(const ws_eval_result *r) {
+    const struct {
+        const char *key;
+        double value;
+    } rows[] = {
+        {"mean_kld", r->mean_kld},
+        {"mean_kld_error", r->mean_kld_error},
+        {"median_kld", r->median_kld},
+        {"kld_999", r->kld_999},
+        {"max_kld", r->max_kld},
+        {"top1", r->top1},
+        {"rms_dp", r->rms_dp},
+        {"mean_dp", r->mean_dp},
+        {"ppl", r->ppl},
+        {"ppl_error", r->ppl_error},
+        {"ppl_base", r->ppl_base},
+        {"ppl_base_error", r->ppl_base_error},
+        {"ln_ratio", r->ln_ratio},
+        {"ln_ratio_error", r->ln_ratio_error},
+    };
+    cJSON *root = cJSON_CreateObject();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) cJSON_AddNumberToObject(root, rows[i].key, rows[i].value);
+    ws_json_add_u64(root, "tokens", r->tokens);
+    ws_json_add_u64(root, "chunks", r->chunks);
+    return root;
+}
+
+static void print_divergence(const ws_eval_result *r) {
+    printf("perplexity        %.4f +/- %.4f\n", r->ppl, r->ppl_error);
+    printf("base's            %.4f +/- %.4f\n", r->ppl_base, r->ppl_base_error);
+    printf("ln(ratio)         %.6f +/- %.6f\n", r->ln_ratio, r->ln_ratio_error);
+    printf("KL divergence     mean %.6f +/- %.6f, median %.6f, 99.9 %% %.6f, max %.6f\n", r->mean_kld, r->mean_kld_error,
+           r->median_kld, r->kld_999, r->max_kld);
+    printf("same top token    %.3f %%\n", 100 * r->top1);
+    printf("probability       rms difference %.3f %%, mean %+.3f %%\n", 100 * r->rms_dp, 100 * r->mean_dp);
+    printf("over %" PRIu64 " tokens of %" PRIu64 " chunks\n", r->tokens, r->chunks);
+}
+
+static ws_status evaluate(const job *j, const char *file, ws_error *err) {
+    const options *o = j->o;
+    reporter p = {.o = o, .compared = o->kld_base};
+    ws_eval_options e = ws_eval_defaults();
+    ws_eval_result r;
+    char *text;
+    size_t n;
+    if (o->ctx) e.ctx = (uint64_t)o->ctx;
+    e.chunks = (uint64_t)o->chunks, e.threads = (int)o->common.threads, e.kv_type = j->kv_type;
+    e.progress = report_chunk, e.problem = print_problem, e.arg = &p;
+    WS_TRY(read_text(&text, &n, file, err));
+    const ws_status st = o->kld_base ? ws_perplexity_compare(o->kld_base, j->model, text, n, &e, &r, err)
+                                     : ws_perplexity_run(j->model, text, n, &e, &r, err);
+    free(text);
+    if (p.begun) ws_progress_finish(&p.bar);
+    WS_TRY(st);
+    if (o->common.json) return ws_json_print(o->kld_base ? divergence_json(&r) : perplexity_json(&r), stdout, err);
+    if (o->kld_base)
+        print_divergence(&r);
+    else
+        printf("perplexity %.4f +/- %.4f over %" PRIu64 " tokens of %" PRIu64 " chunks\n", r.ppl, r.ppl_error, r.tokens,
+               r.chunks);
+    return WS_OK;
+}
+
+static ws_status run_perplexity(const job *j, ws_error *err) { return evaluate(j, j->o->perplexity, err); }
+
+static ws_status run_divergence(const job *j, ws_error *err) {
+    if (!j->text) return ws_fail(err, WS_USAGE, "--kld-base needs a text: infer MODEL.gguf --kld-base BASE.gguf FILE");
+    return evaluate(j, j->text, err);
+}
+
+/* ---- logits of given tokens ---- */
+
+/* "1,2,3" -> ids */
+static ws_status parse_ids(ws_ids *ids, const char *list, ws_error *err) {
+    for (const char *at = list;; at++) {
+        char *end;
+        errno = 0;
+        const long id = strtol(at, &end, 10);
+        if (end == at || errno || id < 0 || id > INT32_MAX || (*end && *end != ','))
+            return ws_fail(err, WS_USAGE, "--logits: '%s' is not a list of token ids like 1,2,3", list);
+        WS_TRY(ws_grow(&ids->id, &ids->cap, ids->n + 1, sizeof *ids->id, err));
+        ids->id[ids->n++] = (int32_t)id;
+        if (!*end) return WS_OK;
+        at = end;
+    }
+}
+
+static ws_status print_logits(const float *logits, size_t n, bool json, ws_error *err) {
+    for (size_t i = 0; !json && i < n; i++) printf("%.9g\n", (double)logits[i]);
+    if (!json) return WS_OK;
+    cJSON *root = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(root, "logits");
+    for (size_t i = 0; i < n; i++) cJSON_AddItemToArray(list, ws_json_float((double)logits[i]));
+    return ws_json_print(root, stdout, err);
+}
+
+static ws_status last_logits(const job *j, ws_session *s, const ws_ids *ids, float *logits, ws_error *err) {
+    const size_t batch = (size_t)j->o->batch;
+    size_t n = 0;
+    for (size_t at = 0; at < ids->n; at += n) {
+        n = ids->n - at < batch ? ids->n - at : batch;
+        WS_TRY(ws_session_feed(s, ids->id + at, n, err));
+    }
+    return ws_session_logits(s, n - 1, 1, logits, err);
+}
+
+static ws_status logits_of(const job *j, const ws_model *m, const ws_ids *ids, ws_error *err) {
+    const ws_session_options so = {
+        .n_ctx = j->o->ctx ? (uint64_t)j->o->ctx : ids->n,
+        .n_batch = (uint64_t)j->o->batch,
+        .n_threads = (int)j->o->common.threads,
+        .kv_type = j->kv_type,
+        .cpu_flags = j->cpu_flags,
+    };
+    ws_session *s;
+    WS_TRY(ws_session_open(&s, m, &so, err));
+    float *logits = ws_alloc_aligned(ws_logits_stride(m), sizeof *logits, "logits", err);
+    ws_status st = logits ? last_logits(j, s, ids, logits, err) : WS_NOMEM;
+    if (!st) st = print_logits(logits, m->hp.n_vocab, j->o->common.json, err);
+    free(logits);
+    ws_session_close(s);
+    return st;
+}
+
+static ws_status run_logits(const job *j, ws_error *err) {
+    ws_ids ids = {0};
+    ws_model *m = NULL;
+    ws_status st = parse_ids(&ids, j->o->logits, err);
+    if (!st) st = ws_model_open(&m, j->model, print_problem, NULL, err);
+    if (!st) st = logits_of(j, m, &ids, err);
+    ws_model_close(m);
+    free(ids.id);
+    return st;
+}
+
+/* ---- command line ---- */
+
+typedef ws_status run_fn(const job *j, ws_error *err);
+
+static ws_status run(const options *o, const ws_args *args, ws_error *err) {
+    const struct {
+        bool chosen;
+        run_fn *run;
+    } modes[] = {
+        {o->prompt || o->prompt_file, run_generate},
+        {o->perplexity, run_perplexity},
+        {o->kld_base, run_divergence},
+        {o->logits, run_logits},
+    };
+    run_fn *chosen = NULL;
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        if (!modes[i].chosen) continue;
+        if (chosen) return ws_fail(err, WS_USAGE, "give one of --prompt, --file, --perplexity, --kld-base, --logits");
+        chosen = modes[i].run;
+    }
+    if (!chosen) return ws_fail(err, WS_USAGE, "nothing to do: give --prompt, --file, --perplexity, --kld-base or --logits");
+    if (args->n_args > 1 && !o->kld_base) return ws_fail(err, WS_USAGE, "unexpected argument '%s'", args->arg[1]);
+
+    job j = {.o = o, .model = args->arg[0], .text = args->n_args > 1 ? args->arg[1] : NULL};
+    if (!ws_dtype_by_name(&j.kv_type, o->kv_type)) return WS_USAGE;
+    WS_TRY(ws_cpu_flags(&j.cpu_flags, err));
+    return chosen(&j, err);
+}
+
+int main(int argc, char **argv) {
+    static const char *const kv_types[] = {"f16", "f32", NULL};
+    options o = {.kv_type = "f16", .n_predict = 128, .batch = 512, .top_k = 40, .seed = -1, .temp = 0.8, .top_p = 0.95, .min_p = 0.05};
+    const ws_option rows[] = {
+        {"prompt", 'p', WS_OPT_TEXT, &o.prompt, "TEXT", "continue this text", 0, 0, NULL},
+        {"file", 'f', WS_OPT_TEXT, &o.prompt_file, "FILE", "continue the text in this file", 0, 0, NULL},
+        {"predict", 'n', WS_OPT_INT, &o.n_predict, "N", "generate at most N tokens (default: 128)", 1, MAX_TOKENS, NULL},
+        {"temp", 0, WS_OPT_REAL, &o.temp, "T", "temperature; 0: always the most probable token (default: 0.8)", 0, 1000, NULL},
+        {"top-k", 0, WS_OPT_INT, &o.top_k, "K", "choose among the K most probable; 0: all (default: 40)", 0, MAX_TOKENS, NULL},
+        {"top-p", 0, WS_OPT_REAL, &o.top_p, "P", "... that together have probability P (default: 0.95)", 0, 1, NULL},
+        {"min-p", 0, WS_OPT_REAL, &o.min_p, "P", "... and each P times the best one's (default: 0.05)", 0, 1, NULL},
+        {"seed", 0, WS_OPT_INT, &o.seed, "S", "of the random choices (default: -1, a new one each time)", -1, 4294967295.0, NULL},
+        {"perplexity", 0, WS_OPT_TEXT, &o.perplexity, "FILE", "perplexity on the text in FILE", 0, 0, NULL},
+        {"kld-base", 0, WS_OPT_TEXT, &o.kld_base, "BASE", "KL divergence from the model BASE on a text", 0, 0, NULL},
+        {"chunks", 0, WS_OPT_INT, &o.chunks, "N", "at most N chunks of the text; 0: all (default)", 0, MAX_TOKENS, NULL},
+        {"logits", 0, WS_OPT_TEXT, &o.logits, "IDS", "logits after these token ids, as in 1,2,3", 0, 0, NULL},
+        {"ctx", 'c', WS_OPT_INT, &o.ctx, "N", "context; --perplexity: tokens of a chunk (default: 512)", 4, MAX_TOKENS, NULL},
+        {"batch", 'b', WS_OPT_INT, &o.batch, "N", "tokens of a prompt run at a time (default: 512)", 1, 65536, NULL},
+        {"kv-type", 0, WS_OPT_CHOICE, &o.kv_type, "TYPE", "type of the KV cache: f16 (default) or f32", 0, 0, kv_types},
+        {0},
+    };
+    const ws_command cmd = {
+        .tool = "infer",
+        .synopsis = "MODEL.gguf (-p TEXT | --perplexity FILE | --kld-base BASE.gguf FILE | --logits IDS) [options]",
+        .summary = "Run a model: continue a text, or measure how well it predicts one.",
+        .notes = "The prompt is used as it is: BOS is added if the model asks for it, no chat template is applied. Standard\n"
+                 "output holds the generated text only; generation stops at the model's end tokens.",
+        .examples = "  infer model.gguf -p 'Once upon a time' -n 64 --temp 0\n"
+                    "  infer model-q4_k.gguf --perplexity text.txt --chunks 20\n"
+                    "  infer model-q4_k.gguf --kld-base model-f16.gguf text.txt",
+        .options = rows,
+        .min_args = 1,
+        .max_args = 2,
+    };
+    ws_error err = {0};
+    ws_args args;
+    ws_status st = ws_cli_parse(&cmd, argc, argv, &o.common, &args, &err);
+    if (!st && !args.done) st = run(&o, &args, &err);
+    return ws_cli_finish(&cmd, st, &err);
+}

@@ -1,0 +1,96 @@
+#include "matmul.h"
+
+#include "parallel.h"
+
+#include <assert.h>
+
+/* What the threads share: the groups of 16 rows of all products, numbered through. */
+typedef struct {
+    const ws_engine *e;
+    const ws_product *p;
+    const ws_rows *x;
+    size_t n_tokens;
+    size_t first[WS_MAX_PRODUCTS + 1]; /* number of a product's first group */
+} work;
+
+bool ws_can_multiply(ws_dtype type) {
+    ws_kernels k;
+    ws_kernels_init(&k, 0);
+    return k.panel[type].decode || k.mul_float[type];
+}
+
+bool ws_wants_q8(const ws_product *p, size_t n_products) {
+    bool wants = false;
+    for (size_t i = 0; i < n_products; i++) wants |= ws_dtype_is_quantized(p[i].w->type);
+    return wants;
+}
+
+void ws_quantize_row(const ws_engine *e, const ws_rows *rows, size_t t) {
+    e->k.quantize(rows->x + t * rows->stride, &rows->q, t);
+}
+
+static void mul_floats(const work *w, const ws_product *p, size_t row, size_t n_rows) {
+    const ws_float_job job = {
+        .w = p->w->data + row * p->w->row_bytes,
+        .w_bytes = p->w->row_bytes,
+        .n_rows = n_rows,
+        .n_cols = p->w->n_in,
+        .x = w->x->x,
+        .x_stride = w->x->stride,
+        .n_tokens = w->n_tokens,
+        .y = p->y + row,
+        .y_stride = p->y_stride,
+    };
+    w->e->k.mul_float[p->w->type](&job);
+}
+
+static void mul_blocks(const work *w, const ws_product *p, size_t row, size_t n_rows, ws_panel *panels) {
+    const ws_dtype_info *info = ws_dtype_get(p->w->type);
+    const ws_panel_kernel *kernel = &w->e->k.panel[p->w->type];
+    const size_t n_panels = p->w->n_in / WS_GROUP;
+    const uint8_t *rows[WS_LANES];
+    for (size_t r = 0; r < WS_LANES; r++) /* a last group that is not full repeats its last row */
+        rows[r] = p->w->data + (row + (r < n_rows ? r : n_rows - 1)) * p->w->row_bytes;
+
+    for (size_t first = 0; first < n_panels; first += WS_CHUNK) {
+        const size_t n = n_panels - first < WS_CHUNK ? n_panels - first : WS_CHUNK;
+        const size_t n_blocks = n * WS_GROUP / info->block_elements;
+        kernel->decode(rows, n_blocks, panels);
+        kernel->mul(&(ws_panel_job){
+            .panels = panels,
+            .n_panels = n,
+            .first_panel = first,
+            .x = &w->x->q,
+            .n_tokens = w->n_tokens,
+            .y = p->y + row,
+            .y_stride = p->y_stride,
+            .add = first > 0,
+        });
+        for (size_t r = 0; r < WS_LANES; r++) rows[r] += n_blocks * info->block_bytes;
+    }
+}
+
+static void mul_groups(void *ctx, size_t begin, size_t end, int thread) {
+    const work *w = ctx;
+    size_t product = 0;
+    for (size_t group = begin; group < end; group++) {
+        while (group >= w->first[product + 1]) product++;
+        const ws_product *p = &w->p[product];
+        const size_t row = (group - w->first[product]) * WS_LANES, left = p->w->n_out - row;
+        const size_t n_rows = left < WS_LANES ? left : WS_LANES;
+        if (ws_dtype_is_quantized(p->w->type))
+            mul_blocks(w, p, row, n_rows, w->e->panels + (size_t)thread * WS_CHUNK);
+        else
+            mul_floats(w, p, row, n_rows);
+    }
+}
+
+void ws_matmul(const ws_engine *e, const ws_product *p, size_t n_products, const ws_rows *x, size_t n_tokens) {
+    enum { PIECES = 8 }; /* per thread, so that a thread that is held up leaves work to the others */
+    work w = {.e = e, .p = p, .x = x, .n_tokens = n_tokens};
+    assert(n_products <= WS_MAX_PRODUCTS);
+    for (size_t i = 0; i < n_products; i++)
+        w.first[i + 1] = w.first[i] + (p[i].w->n_out + WS_LANES - 1) / WS_LANES;
+    const size_t n_groups = w.first[n_products], pieces = (size_t)e->n_threads * PIECES;
+    ws_parallel_for(n_groups, (n_groups + pieces - 1) / pieces, e->n_threads, mul_groups, &w);
+}

@@ -1,0 +1,53 @@
+/* matmul.h - products of weight matrices with rows of activations. One path for a single token and for a batch: 16
+ * rows of weights are decoded once and multiplied with every token, so results do not depend on the batch. */
+#ifndef WS_MATMUL_H
+#define WS_MATMUL_H
+
+#include "kernels.h"
+
+/* A weight matrix as it lies in the file: n_out rows of n_in elements. */
+typedef struct {
+    const uint8_t *data;
+    ws_dtype type;
+    size_t n_in, n_out, row_bytes;
+} ws_matrix;
+
+/* Rows of activations (one per token), as floats and, after ws_quantize_rows(), as 8-bit groups. */
+typedef struct {
+    float *x; /* x[t * stride + c] */
+    size_t stride, n_cols;
+    ws_q8 q;
+} ws_rows;
+
+/* y[t * y_stride + i] = (w * x[t])[i]; rows of y have room for a multiple of WS_LANES. */
+typedef struct {
+    const ws_matrix *w;
+    float *y;
+    size_t y_stride;
+} ws_product;
+
+enum {
+    WS_CHUNK = 24,       /* panels decoded at a time: they stay in the first-level cache */
+    WS_MAX_PRODUCTS = 4, /* of one call */
+};
+
+/* What work is done with: kernels, threads, and WS_CHUNK panels for each thread. */
+typedef struct {
+    ws_kernels k;
+    int n_threads;
+    ws_panel *panels;
+} ws_engine;
+
+/* Can weights of this type be multiplied? */
+bool ws_can_multiply(ws_dtype type);
+
+/* Does any of these matrices want its input in 8-bit groups? */
+bool ws_wants_q8(const ws_product *p, size_t n_products);
+
+/* Quantize row t of `rows`. */
+void ws_quantize_row(const ws_engine *e, const ws_rows *rows, size_t t);
+
+/* All products of the same input, shared out over the threads together. */
+void ws_matmul(const ws_engine *e, const ws_product *p, size_t n_products, const ws_rows *x, size_t n_tokens);
+
+#endif

@@ -1,0 +1,150 @@
+/* blocks.h - the blocks of the quantized types, byte for byte as they lie in a file (little-endian, no padding).
+ *
+ * In the drawings a byte is written from its high bit to its low bit, `q5:4` is the low four bits of quant 5, and
+ * d, dmin and m are IEEE halves. Elements of a block are numbered in the order of the row. */
+#ifndef WS_BLOCKS_H
+#define WS_BLOCKS_H
+
+#include <stdint.h>
+
+/* Block sizes of the type list as constants, to size arrays and to check the structs against. */
+enum {
+#define WS_DTYPE(ID, number, elements, bytes, impl) WS_ELEMENTS_##ID = elements, WS_BYTES_##ID = bytes,
+#include "dtypes.def"
+#undef WS_DTYPE
+};
+
+/* Blocks lie at any address in a file, hence packed. */
+#define WS_PACKED               __attribute__((packed))
+#define WS_CHECK_SIZE(ID, type) _Static_assert(sizeof(type) == WS_BYTES_##ID, "the size of a block in files")
+
+/* Q4_0: x = d * (q - 8), q in 0..15, q = 8 is zero
+ *
+ *     | d  d | q16 q0 | q17 q1 | ... | q31 q15 |
+ *       2 B    one byte each: high nibble, low nibble */
+typedef struct WS_PACKED {
+    uint16_t d;
+    uint8_t qs[16];
+} ws_q4_0;
+WS_CHECK_SIZE(Q4_0, ws_q4_0);
+
+/* Q4_1: x = d * q + m, q in 0..15
+ *
+ *     | d  d | m  m | q16 q0 | q17 q1 | ... | q31 q15 | */
+typedef struct WS_PACKED {
+    uint16_t d, m;
+    uint8_t qs[16];
+} ws_q4_1;
+WS_CHECK_SIZE(Q4_1, ws_q4_1);
+
+/* Q5_0: x = d * (q - 16), q in 0..31
+ *
+ *     | d  d | qh qh qh qh | q16:4 q0:4 | q17:4 q1:4 | ... | q31:4 q15:4 |
+ *              bit i of these 32 is bit 4 of q[i] */
+typedef struct WS_PACKED {
+    uint16_t d;
+    uint8_t qh[4];
+    uint8_t qs[16];
+} ws_q5_0;
+WS_CHECK_SIZE(Q5_0, ws_q5_0);
+
+/* Q5_1: x = d * q + m, q in 0..31
+ *
+ *     | d  d | m  m | qh qh qh qh | q16:4 q0:4 | ... | q31:4 q15:4 |     (qh as in Q5_0) */
+typedef struct WS_PACKED {
+    uint16_t d, m;
+    uint8_t qh[4];
+    uint8_t qs[16];
+} ws_q5_1;
+WS_CHECK_SIZE(Q5_1, ws_q5_1);
+
+/* Q8_0: x = d * q, q in -127..127
+ *
+ *     | d  d | q0 | q1 | ... | q31 | */
+typedef struct WS_PACKED {
+    uint16_t d;
+    int8_t qs[32];
+} ws_q8_0;
+WS_CHECK_SIZE(Q8_0, ws_q8_0);
+
+/* K-quants: super-blocks of 256 elements, cut into sub-blocks of 16 or 32 with integer scales of their own.
+ *
+ * Where quants have two bits, byte l of a half h (0, 1) of the super-block holds four elements that lie 32 apart:
+ *
+ *     qs[32 h + l] = | q[128 h + l + 96] | q[128 h + l + 64] | q[128 h + l + 32] | q[128 h + l] |
+ *                      bits 7..6           bits 5..4           bits 3..2           bits 1..0
+ *
+ * Where they have four, byte l of a quarter c (0..3) holds two elements that lie 32 apart:
+ *
+ *     qs[32 c + l] = | q[64 c + l + 32]:4 | q[64 c + l]:4 | */
+
+/* Q2_K: x = d * scale[s] * q - dmin * min[s], s = element / 16, q in 0..3, scale and min in 0..15
+ *
+ *     | min0 scale0 | ... | min15 scale15 | qs: 64 bytes of two-bit quants | d  d | dmin  dmin |
+ *       one byte each: high nibble, low nibble */
+typedef struct WS_PACKED {
+    uint8_t scales[16];
+    uint8_t qs[64];
+    uint16_t d, dmin;
+} ws_q2_k;
+WS_CHECK_SIZE(Q2_K, ws_q2_k);
+
+/* Q3_K: x = d * (scale[s] - 32) * (q - 4), s = element / 16, q in 0..7, scale in 0..63
+ *
+ *     | hmask: 32 bytes | qs: 64 bytes of two-bit quants (the low bits) | scales: 12 bytes | d  d |
+ *
+ *     hmask[l]     bit i is bit 2 of q[32 i + l]
+ *     scales[j]    = | scale[j + 8]:4 | scale[j]:4 |                                           j = 0..7
+ *     scales[8+j]  = | scale[j+12]>>4 | scale[j+8]>>4 | scale[j+4]>>4 | scale[j]>>4 |          j = 0..3 */
+typedef struct WS_PACKED {
+    uint8_t hmask[32];
+    uint8_t qs[64];
+    uint8_t scales[12];
+    uint16_t d;
+} ws_q3_k;
+WS_CHECK_SIZE(Q3_K, ws_q3_k);
+
+/* Q4_K: x = d * scale[s] * q - dmin * min[s], s = element / 32, q in 0..15, scale and min in 0..63
+ *
+ *     | d  d | dmin  dmin | scales: 12 bytes | qs: 128 bytes of four-bit quants |
+ *
+ *     scales[j]    = | scale[j+4]>>4 | scale[j]:6 |         j = 0..3
+ *     scales[4+j]  = | min[j+4]>>4   | min[j]:6   |
+ *     scales[8+j]  = | min[j+4]:4    | scale[j+4]:4 | */
+typedef struct WS_PACKED {
+    uint16_t d, dmin;
+    uint8_t scales[12];
+    uint8_t qs[128];
+} ws_q4_k;
+WS_CHECK_SIZE(Q4_K, ws_q4_k);
+
+/* Q5_K: as Q4_K with q in 0..31
+ *
+ *     | d  d | dmin  dmin | scales: 12 bytes | qh: 32 bytes | qs: 128 bytes of the quants' low four bits |
+ *
+ *     qh[l]        bit i is bit 4 of q[32 i + l] */
+typedef struct WS_PACKED {
+    uint16_t d, dmin;
+    uint8_t scales[12];
+    uint8_t qh[32];
+    uint8_t qs[128];
+} ws_q5_k;
+WS_CHECK_SIZE(Q5_K, ws_q5_k);
+
+/* Q6_K: x = d * scale[s] * (q - 32), s = element / 16, q in 0..63, scale in -128..127
+ *
+ *     | ql: 128 bytes | qh: 64 bytes | scales: 16 bytes | d  d |
+ *
+ *     for each half h (0, 1) of the super-block, l = 0..31:
+ *     ql[64 h + l]      = | q[128 h + l + 64]:4 | q[128 h + l]:4      |
+ *     ql[64 h + l + 32] = | q[128 h + l + 96]:4 | q[128 h + l + 32]:4 |
+ *     qh[32 h + l]      = the quants' high two bits, in the order of two-bit quants */
+typedef struct WS_PACKED {
+    uint8_t ql[128];
+    uint8_t qh[64];
+    int8_t scales[16];
+    uint16_t d;
+} ws_q6_k;
+WS_CHECK_SIZE(Q6_K, ws_q6_k);
+
+#endif

@@ -1,0 +1,88 @@
+/* any.h - the words that instruction sets say differently, in the compiler's operators, for any WS_LANES > 1. */
+#ifndef WS_LANES_ANY_H
+#define WS_LANES_ANY_H
+
+#include "types.h"
+
+/* `yes` where the mask is set. */
+V_INLINE vi32 vi_select(vi32 mask, vi32 yes, vi32 no) { return (yes & mask) | (no & ~mask); }
+V_INLINE vf32 v_select(vi32 mask, vf32 yes, vf32 no) { return (vf32)vi_select(mask, (vi32)yes, (vi32)no); }
+
+/* a < b ? a : b and a > b ? a : b: the second operand when one is NaN or both are zero. */
+V_INLINE vf32 v_min(vf32 a, vf32 b) { return v_select(V_MASK(a < b), a, b); }
+V_INLINE vf32 v_max(vf32 a, vf32 b) { return v_select(V_MASK(a > b), a, b); }
+
+#ifndef V_HAS_OWN_WORDS
+V_INLINE vi32 vi_min(vi32 a, vi32 b) { return vi_select(a < b, a, b); }
+V_INLINE vi32 vi_max(vi32 a, vi32 b) { return vi_select(a > b, a, b); }
+
+V_INLINE vf32 v_sqrt(vf32 f) {
+    for (int lane = 0; lane < WS_LANES; lane++) f[lane] = __builtin_sqrtf(f[lane]);
+    return f;
+}
+
+/* Is the mask set in any lane? */
+V_INLINE int v_any(vi32 mask) {
+    int32_t any = 0;
+    for (int lane = 0; lane < WS_LANES; lane++) any |= mask[lane];
+    return any != 0;
+}
+#endif
+
+/* Float to half in the low 16 bits, as ws_f32_to_f16() does it. */
+V_INLINE vu32 v_half(vf32 f) {
+    const vu32 u = (vu32)f, sign = u >> 16 & 0x8000u, mag = u & 0x7fffffffu;
+    const vu32 normal = (mag - 0x38000000u + 0xfffu + (mag >> 13 & 1u)) >> 13;
+    const vu32 subnormal = (vu32)((vf32)mag + 0.5f) - 0x3f000000u;
+    vi32 half = vi_select(mag < 0x38800000u, (vi32)subnormal, (vi32)normal);
+    half = vi_select(mag >= 0x477ff000u, (vi32){0} + 0x7c00, half); /* from 65520 on: infinity */
+    half = vi_select(mag > 0x7f800000u, (vi32){0} + 0x7e00, half);
+    return (vu32)half | sign;
+}
+
+/* Half (in the low 16 bits) to float, as ws_f16_to_f32() does it. */
+V_INLINE vf32 v_from_half(vu32 half) {
+    const vu32 sign = (half & 0x8000u) << 16, mag = half & 0x7fffu;
+    const vf32 subnormal = V_CONVERT((vi32)mag, vf32) * 0x1p-24f;
+    vu32 normal = (mag << 13) + 0x38000000u;
+    normal += (vu32)(mag >= 0x7c00u) & 0x38000000u; /* infinity, NaN */
+    normal |= (vu32)(mag > 0x7c00u) & 0x00400000u;  /* NaNs are made quiet */
+    return (vf32)(sign | (vu32)vi_select(mag < 0x400u, (vi32)subnormal, (vi32)normal));
+}
+
+/* WS_LANES small integers, each in a lane; and the low 16 bits of each lane. */
+typedef uint8_t v_bytes __attribute__((vector_size(WS_LANES)));
+typedef int8_t v_signed_bytes __attribute__((vector_size(WS_LANES)));
+typedef uint16_t v_shorts __attribute__((vector_size(2 * WS_LANES)));
+
+V_INLINE vu32 v_load_u8(const void *p) {
+    v_bytes v;
+    memcpy(&v, p, sizeof v);
+    return V_CONVERT(v, vu32);
+}
+
+V_INLINE vi32 v_load_i8(const void *p) {
+    v_signed_bytes v;
+    memcpy(&v, p, sizeof v);
+    return V_CONVERT(v, vi32);
+}
+
+V_INLINE vu32 v_load_u16(const void *p) {
+    v_shorts v;
+    memcpy(&v, p, sizeof v);
+    return V_CONVERT(v, vu32);
+}
+
+V_INLINE void v_store_u16(void *p, vu32 v) {
+    const v_shorts low = V_CONVERT(v, v_shorts);
+    memcpy(p, &low, sizeof low);
+}
+
+/* Four floats at byte `offset` of each of the blocks 0, 4, 8, ... */
+V_INLINE vf32 v_load_chunks(const uint8_t *const *block, size_t offset) {
+    vf32 v;
+    for (int k = 0; k < WS_LANES / 4; k++) memcpy((uint8_t *)&v + 16 * k, block[4 * k] + offset, 16);
+    return v;
+}
+
+#endif

@@ -1,0 +1,44 @@
+/* avx2.h - eight lanes: AVX2 and F16C. See any.h for the words. */
+#ifndef WS_LANES_AVX2_H
+#define WS_LANES_AVX2_H
+
+#include <immintrin.h>
+
+#define WS_LANES 8
+#include "types.h"
+
+V_INLINE vf32 v_select(vi32 mask, vf32 yes, vf32 no) { return _mm256_blendv_ps(no, yes, (__m256)mask); }
+V_INLINE vi32 vi_select(vi32 mask, vi32 yes, vi32 no) {
+    return (vi32)_mm256_blendv_epi8((__m256i)no, (__m256i)yes, (__m256i)mask);
+}
+V_INLINE vf32 v_min(vf32 a, vf32 b) { return _mm256_min_ps(a, b); }
+V_INLINE vf32 v_max(vf32 a, vf32 b) { return _mm256_max_ps(a, b); }
+V_INLINE vi32 vi_min(vi32 a, vi32 b) { return (vi32)_mm256_min_epi32((__m256i)a, (__m256i)b); }
+V_INLINE vi32 vi_max(vi32 a, vi32 b) { return (vi32)_mm256_max_epi32((__m256i)a, (__m256i)b); }
+V_INLINE vf32 v_sqrt(vf32 f) { return _mm256_sqrt_ps(f); }
+V_INLINE int v_any(vi32 mask) { return _mm256_movemask_ps((__m256)mask) != 0; }
+
+/* The processor would keep the payload of a NaN; the definition makes it 0x7e00 with the sign. */
+V_INLINE __m128i halves(vf32 f) {
+    const __m256 sign = _mm256_and_ps(f, _mm256_set1_ps(-0.0f)), nan = _mm256_set1_ps(__builtin_nanf(""));
+    const __m256 quiet = _mm256_blendv_ps(f, _mm256_or_ps(sign, nan), _mm256_cmp_ps(f, f, _CMP_UNORD_Q));
+    return _mm256_cvtps_ph(quiet, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+V_INLINE vu32 v_half(vf32 f) { return (vu32)_mm256_cvtepu16_epi32(halves(f)); }
+V_INLINE __m128i low_halves(vu32 v) {
+    const __m256i low = (__m256i)(v & 0xffffu);
+    return _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
+}
+V_INLINE vf32 v_from_half(vu32 half) { return _mm256_cvtph_ps(low_halves(half)); }
+
+V_INLINE vu32 v_load_u8(const void *p) { return (vu32)_mm256_cvtepu8_epi32(_mm_loadu_si64(p)); }
+V_INLINE vi32 v_load_i8(const void *p) { return (vi32)_mm256_cvtepi8_epi32(_mm_loadu_si64(p)); }
+V_INLINE vu32 v_load_u16(const void *p) { return (vu32)_mm256_cvtepu16_epi32(_mm_loadu_si128(p)); }
+V_INLINE void v_store_u16(void *p, vu32 v) { _mm_storeu_si128(p, low_halves(v)); }
+
+/* The four bytes-of-16 at `offset` of blocks 0 and 4. */
+V_INLINE vf32 v_load_chunks(const uint8_t *const *block, size_t offset) {
+    return _mm256_loadu2_m128((const void *)(block[4] + offset), (const void *)(block[0] + offset));
+}
+
+#endif

@@ -1,0 +1,43 @@
+/* avx512.h - sixteen lanes: AVX-512 F, BW, DQ, VL. See any.h for the words. */
+#ifndef WS_LANES_AVX512_H
+#define WS_LANES_AVX512_H
+
+#include <immintrin.h>
+
+#define WS_LANES 16
+#include "types.h"
+
+/* 0xca: the truth table of mask ? yes : no. */
+V_INLINE vi32 vi_select(vi32 mask, vi32 yes, vi32 no) {
+    return (vi32)_mm512_ternarylogic_epi32((__m512i)mask, (__m512i)yes, (__m512i)no, 0xca);
+}
+V_INLINE vf32 v_select(vi32 mask, vf32 yes, vf32 no) { return (vf32)vi_select(mask, (vi32)yes, (vi32)no); }
+V_INLINE vf32 v_min(vf32 a, vf32 b) { return _mm512_min_ps(a, b); }
+V_INLINE vf32 v_max(vf32 a, vf32 b) { return _mm512_max_ps(a, b); }
+V_INLINE vi32 vi_min(vi32 a, vi32 b) { return (vi32)_mm512_min_epi32((__m512i)a, (__m512i)b); }
+V_INLINE vi32 vi_max(vi32 a, vi32 b) { return (vi32)_mm512_max_epi32((__m512i)a, (__m512i)b); }
+V_INLINE vf32 v_sqrt(vf32 f) { return _mm512_sqrt_ps(f); }
+V_INLINE int v_any(vi32 mask) { return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0; }
+
+/* The processor would keep the payload of a NaN; the definition makes it 0x7e00 with the sign. */
+V_INLINE vu32 v_half(vf32 f) {
+    const __m512 sign = _mm512_and_ps(f, _mm512_set1_ps(-0.0f)), nan = _mm512_set1_ps(__builtin_nanf(""));
+    const __mmask16 is_nan = _mm512_cmp_ps_mask(f, f, _CMP_UNORD_Q);
+    const __m512 quiet = _mm512_mask_or_ps(f, is_nan, sign, nan);
+    return (vu32)_mm512_cvtepu16_epi32(_mm512_cvtps_ph(quiet, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+V_INLINE vf32 v_from_half(vu32 half) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16((__m512i)half)); }
+
+V_INLINE vu32 v_load_u8(const void *p) { return (vu32)_mm512_cvtepu8_epi32(_mm_loadu_si128(p)); }
+V_INLINE vi32 v_load_i8(const void *p) { return (vi32)_mm512_cvtepi8_epi32(_mm_loadu_si128(p)); }
+V_INLINE vu32 v_load_u16(const void *p) { return (vu32)_mm512_cvtepu16_epi32(_mm256_loadu_si256(p)); }
+V_INLINE void v_store_u16(void *p, vu32 v) { _mm256_storeu_si256(p, _mm512_cvtepi32_epi16((__m512i)v)); }
+
+V_INLINE vf32 v_load_chunks(const uint8_t *const *block, size_t offset) {
+    __m512 v = _mm512_castps128_ps512(_mm_loadu_ps((const void *)(block[0] + offset)));
+    v = _mm512_insertf32x4(v, _mm_loadu_ps((const void *)(block[4] + offset)), 1);
+    v = _mm512_insertf32x4(v, _mm_loadu_ps((const void *)(block[8] + offset)), 2);
+    return _mm512_insertf32x4(v, _mm_loadu_ps((const void *)(block[12] + offset)), 3);
+}
+
+#endif

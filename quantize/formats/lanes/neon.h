@@ -1,0 +1,17 @@
+/* neon.h - four lanes: the vectors of every 64-bit ARM processor. What any.h says in operators is well compiled;
+ * only a few words have better instructions. */
+#ifndef WS_LANES_NEON_H
+#define WS_LANES_NEON_H
+
+#include <arm_neon.h>
+
+#define WS_LANES 4
+#define V_HAS_OWN_WORDS
+#include "any.h"
+
+V_INLINE vi32 vi_min(vi32 a, vi32 b) { return (vi32)vminq_s32((int32x4_t)a, (int32x4_t)b); }
+V_INLINE vi32 vi_max(vi32 a, vi32 b) { return (vi32)vmaxq_s32((int32x4_t)a, (int32x4_t)b); }
+V_INLINE vf32 v_sqrt(vf32 f) { return (vf32)vsqrtq_f32((float32x4_t)f); }
+V_INLINE int v_any(vi32 mask) { return vmaxvq_u32((uint32x4_t)mask) != 0; }
+
+#endif

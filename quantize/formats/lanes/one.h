@@ -1,0 +1,42 @@
+/* one.h - one lane: plain scalars, any processor. The definition of every format. See any.h for the words. */
+#ifndef WS_LANES_ONE_H
+#define WS_LANES_ONE_H
+
+#include "fp16.h"
+
+#define WS_LANES 1
+
+typedef float vf32;
+typedef int32_t vi32;
+typedef uint32_t vu32;
+
+#define V_MASK(condition) (-(vi32)(condition))
+#define V_CONVERT(v, type) ((type)(v))
+
+V_INLINE vf32 v_select(vi32 mask, vf32 yes, vf32 no) { return mask ? yes : no; }
+V_INLINE vi32 vi_select(vi32 mask, vi32 yes, vi32 no) { return mask ? yes : no; }
+V_INLINE vf32 v_min(vf32 a, vf32 b) { return a < b ? a : b; }
+V_INLINE vf32 v_max(vf32 a, vf32 b) { return a > b ? a : b; }
+V_INLINE vi32 vi_min(vi32 a, vi32 b) { return a < b ? a : b; }
+V_INLINE vi32 vi_max(vi32 a, vi32 b) { return a > b ? a : b; }
+V_INLINE vf32 v_sqrt(vf32 f) { return __builtin_sqrtf(f); }
+V_INLINE int v_any(vi32 mask) { return mask != 0; }
+
+V_INLINE vu32 v_half(vf32 f) { return ws_f32_to_f16(f); }
+V_INLINE vf32 v_from_half(vu32 half) { return ws_f16_to_f32((uint16_t)half); }
+
+V_INLINE vu32 v_load_u8(const void *p) { return *(const uint8_t *)p; }
+V_INLINE vi32 v_load_i8(const void *p) { return *(const int8_t *)p; }
+
+V_INLINE vu32 v_load_u16(const void *p) {
+    uint16_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+V_INLINE void v_store_u16(void *p, vu32 v) {
+    const uint16_t low = (uint16_t)v;
+    memcpy(p, &low, sizeof low);
+}
+
+#endif

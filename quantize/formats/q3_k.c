@@ -1,0 +1,128 @@
+/* q3_k.c - Q3_K: 3-bit quants around zero, 6-bit scales. */
+#include "symmetric.h"
+#include "two_bits.h"
+
+enum { SIDE = 4 }; /* sub-blocks searched side by side: each is a chain of dependent steps */
+
+typedef struct {
+    vf32 *l; /* the quants, -4..3; outside, so that the rest can live in registers */
+    vf32 sum_lx, sum_l2;
+    vi32 zero, changed;
+} search_state;
+
+V_INLINE void begin(search_state *s, const vf32 *x) {
+    const vf32 extreme = v_extreme(x, 16), inverse = -4.0f / extreme;
+    s->zero = v_lt(v_abs(extreme), v_set(WS_ZERO_BELOW));
+    s->sum_lx = s->sum_l2 = v_set(0);
+    for (int i = 0; i < 16; i++) {
+        const vf32 w = x[i] * x[i];
+        s->l[i] = v_float(symmetric_quant(inverse * x[i], 4));
+        s->sum_lx += w * x[i] * s->l[i];
+        s->sum_l2 += w * s->l[i] * s->l[i];
+    }
+}
+
+/* Element i takes the quant that is best given the others, if that raises (sum w x l)^2 / sum w l^2. */
+V_INLINE void refine(search_state *s, vf32 x, int i) {
+    const vf32 w = x * x, wx = w * x, l = s->l[i];
+    const vf32 others_lx = s->sum_lx - wx * l, others_l2 = s->sum_l2 - w * l * l;
+    const vf32 quant = v_float(symmetric_quant(x * others_l2 / others_lx, 4));
+    const vi32 candidate = v_lt(v_set(0), others_lx) & v_ne(quant, l);
+    if (!v_any(candidate)) return; /* the usual case, after the first round */
+    const vf32 lx = others_lx + wx * quant, l2 = others_l2 + w * quant * quant;
+    const vi32 better =
+        candidate & v_lt(v_set(0), l2) & v_lt(s->sum_lx * s->sum_lx * l2, lx * lx * s->sum_l2);
+    s->l[i] = v_select(better, quant, l);
+    s->sum_lx = v_select(better, lx, s->sum_lx);
+    s->sum_l2 = v_select(better, l2, s->sum_l2);
+    s->changed |= better;
+}
+
+/* Scales and quants of SIDE sub-blocks. A lane in which a round changed nothing stays as it is in later rounds. */
+static inline void search(vf32 *scales, vu32 *q, const vf32 *x) {
+    search_state s[SIDE];
+    vf32 l[SIDE][16];
+    for (int k = 0; k < SIDE; k++) s[k].l = l[k], begin(&s[k], x + 16 * k);
+    for (int round = 0; round < 5; round++) {
+        vi32 changed = vi_set(0);
+        for (int k = 0; k < SIDE; k++) s[k].changed = vi_set(0);
+        for (int i = 0; i < 16; i++)
+            for (int k = 0; k < SIDE; k++) refine(&s[k], x[16 * k + i], i);
+        for (int k = 0; k < SIDE; k++) changed |= s[k].changed & ~s[k].zero;
+        if (!v_any(changed)) break;
+    }
+    for (int k = 0; k < SIDE; k++) {
+        for (int i = 0; i < 16; i++)
+            q[16 * k + i] = (vu32)vi_select(s[k].zero, vi_set(0), v_trunc(s[k].l[i]) + 4);
+        const vi32 some = v_lt(v_set(0), s[k].sum_l2) & ~s[k].zero;
+        scales[k] = v_select(some, s[k].sum_lx / s[k].sum_l2, v_set(0));
+    }
+}
+
+/* 16 codes of 6 bits as 3 words. */
+static inline void pack_scales(vu32 *words, const vu32 *code) {
+    for (int i = 0; i < 2; i++) {
+        vu32 bytes[4];
+        for (int j = 0; j < 4; j++) bytes[j] = (code[4 * i + j] & 15u) | (code[4 * i + j + 8] & 15u) << 4;
+        words[i] = v_word(bytes);
+    }
+    words[2] = vu_set(0);
+    for (int j = 0; j < 16; j++) words[2] |= code[j] >> 4 << (8 * (j % 4) + 2 * (j / 4));
+}
+
+/* The codes of the sub-blocks' scales, and their quants for those. */
+static inline void encode(vu32 *codes, vu32 *q, const vf32 *x, const vf32 *scales, vu32 *half) {
+    const vf32 extreme = v_extreme(scales, 16), inverse = -32.0f / extreme;
+    const vu32 some = (vu32)v_ne(extreme, v_set(0));
+    *half = v_half(1.0f / inverse) & some;
+    const vf32 d = v_from_half(*half);
+    for (int j = 0; j < 16; j++) {
+        const vi32 scale = vi_clamp(v_int8(v_nearest(inverse * scales[j])), -32, 31);
+        codes[j] = (vu32)(scale + 32) & some;
+        const vf32 sub_d = d * v_float((vi32)codes[j] - 32);
+        const vi32 keep = v_eq(sub_d, v_set(0));
+        for (int i = 16 * j; i < 16 * j + 16; i++)
+            q[i] = vu_select(keep, q[i], (vu32)(symmetric_quant(x[i] / sub_d, 4) + 4));
+    }
+}
+
+static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
+    vu32 q[256], codes[16], half, words[27]; /* 8 words of high bits, 16 of low bits, 3 of scales */
+    vf32 scales[16];
+    for (int j = 0; j < 16; j += SIDE) search(scales + j, q + 16 * j, x + 16 * j);
+    encode(codes, q, x, scales, &half);
+    for (int i = 0; i < 8; i++) {
+        words[i] = vu_set(0);
+        for (int j = 0; j < 8; j++) words[i] |= (v_word(q + 32 * j + 4 * i) >> 2 & 0x01010101u) << j;
+    }
+    for (int i = 0; i < 256; i++) q[i] &= 3u;
+    v_pack_2_bits(words + 8, q);
+    pack_scales(words + 24, codes);
+    v_store_words(y, sizeof(ws_q3_k), words, 27, live);
+    v_store_halves(y + offsetof(ws_q3_k, d), sizeof(ws_q3_k), half, live);
+}
+
+void WS_FN(q3_k, from_float)(const float *x, void *y, size_t n_blocks) {
+    each_group(x, y, n_blocks, 256, sizeof(ws_q3_k), quantize);
+}
+
+static inline int unpack_scale(const uint8_t *packed, int j) {
+    const int low = j < 8 ? packed[j] & 15 : packed[j - 8] >> 4;
+    return (low | (packed[8 + j % 4] >> (2 * (j / 4)) & 3) << 4) - 32;
+}
+
+void WS_FN(q3_k, to_float)(const void *x, float *y, size_t n_blocks) {
+    const ws_q3_k *block = x;
+    for (; n_blocks; n_blocks--, block++) {
+        const float d = ws_f16_to_f32(block->d);
+        for (int j = 0; j < 16; j++, y += 16) {
+            const uint8_t *qs = block->qs + two_bits_byte(j), *hmask = block->hmask + 16 * (j % 2);
+            const float scale = d * (float)unpack_scale(block->scales, j);
+            for (int i = 0; i < 16; i += WS_LANES) {
+                const vu32 low = v_load_u8(qs + i) >> two_bits_shift(j) & 3u;
+                const vu32 high = v_load_u8(hmask + i) >> (j / 2) & 1u;
+                v_store(y + i, scale * v_float((vi32)(low | high << 2) - 4));
+            }
+        }
+    }
+}

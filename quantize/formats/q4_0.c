@@ -1,0 +1,30 @@
+/* q4_0.c - Q4_0: 4-bit quants around zero, one scale. */
+#include "simple.h"
+
+static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
+    const vf32 d = v_extreme(x, 32) / -8.0f;
+    vi32 overflow;
+    const vf32 inverse = v_inverse(d, &overflow);
+    vu32 q[32], words[4];
+    for (int i = 0; i < 32; i++) q[i] = v_whole(x[i] * inverse + 8.5f, 15);
+    v_pack_4_bits(words, q);
+    v_clear(words, 4, overflow);
+    v_store_halves(y, sizeof(ws_q4_0), v_half(d), live);
+    v_store_words(y + offsetof(ws_q4_0, qs), sizeof(ws_q4_0), words, 4, live);
+}
+
+void WS_FN(q4_0, from_float)(const float *x, void *y, size_t n_blocks) {
+    each_group(x, y, n_blocks, 32, sizeof(ws_q4_0), quantize);
+}
+
+void WS_FN(q4_0, to_float)(const void *x, float *y, size_t n_blocks) {
+    const ws_q4_0 *block = x;
+    for (; n_blocks; n_blocks--, block++, y += 32) {
+        const float d = ws_f16_to_f32(block->d);
+        for (int i = 0; i < 16; i += WS_LANES) {
+            const vu32 qs = v_load_u8(block->qs + i);
+            v_store(y + i, v_float((vi32)(qs & 15u) - 8) * d);
+            v_store(y + i + 16, v_float((vi32)(qs >> 4) - 8) * d);
+        }
+    }
+}

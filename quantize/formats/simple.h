@@ -1,0 +1,61 @@
+/* simple.h - steps that the types with one scale per 32 elements (Q4_0 to Q8_0) share. */
+#ifndef WS_SIMPLE_H
+#define WS_SIMPLE_H
+
+#include "kernels.h"
+
+#include <float.h>
+
+typedef struct {
+    vf32 min, max;
+} ws_range;
+
+/* The range of 32 elements, NaNs passed over; in four quarters, as v_extreme(). */
+V_INLINE ws_range v_range(const vf32 *x) {
+    ws_range r[4];
+    for (int k = 0; k < 4; k++) r[k] = (ws_range){v_set(FLT_MAX), v_set(-FLT_MAX)};
+    for (int i = 0; i < 8; i++)
+        for (int k = 0; k < 4; k++)
+            r[k] = (ws_range){v_min(x[8 * k + i], r[k].min), v_max(x[8 * k + i], r[k].max)};
+    for (int k = 1; k < 4; k++) r[0] = (ws_range){v_min(r[k].min, r[0].min), v_max(r[k].max, r[0].max)};
+    return r[0];
+}
+
+/* 1/d, or 0 where d is 0. Where 1/d is infinite (d below 2^-128) the reference gets quants from products that are
+ * infinite or NaN, all of which become 0 on x86: there `overflow` is set, to clear the quants with. */
+V_INLINE vf32 v_inverse(vf32 d, vi32 *overflow) {
+    const vf32 inverse = 1.0f / d;
+    const vi32 infinite = v_lt(v_set(FLT_MAX), v_abs(inverse));
+    *overflow = infinite & v_ne(d, v_set(0));
+    return v_select(infinite, v_set(0), inverse);
+}
+
+V_INLINE void v_clear(vu32 *words, int n, vi32 mask) {
+    for (int i = 0; i < n; i++) words[i] &= ~(vu32)mask;
+}
+
+/* The whole part of f, bounded to 0..max; NaN gives 0. */
+V_INLINE vu32 v_whole(vf32 f, float max) { return (vu32)v_trunc(v_min(v_max(f, v_set(0)), v_set(max))); }
+
+/* 32 quants of 4 bits as 4 words, element i beside i + 16. */
+V_INLINE void v_pack_4_bits(vu32 *words, const vu32 *q) {
+    for (int i = 0; i < 4; i++) words[i] = v_word(q + 4 * i) | v_word(q + 4 * i + 16) << 4;
+}
+
+/* 32 quants of 5 bits as 5 words: their bits 4, then as above. */
+V_INLINE void v_pack_5_bits(vu32 *words, const vu32 *q) {
+    vu32 low[8];
+    words[0] = vu_set(0);
+    for (int i = 0; i < 8; i++) {
+        const vu32 word = v_word(q + 4 * i), high = word >> 4 & 0x01010101u;
+        /* Bits 0, 8, 16, 24 times 1 + 2^7 + 2^14 + 2^21: bits 21 to 24 of the product are those four, in order. */
+        words[0] |= (high * 0x204081u >> 21 & 15u) << (4 * i);
+        low[i] = word & 0x0f0f0f0fu;
+    }
+    for (int i = 0; i < 4; i++) words[1 + i] = low[i] | low[i + 4] << 4;
+}
+
+/* The fifth bits of elements i to i + WS_LANES - 1 of a row, in bit 4, from the 32 of the block. */
+V_INLINE vu32 v_fifth_bits(uint32_t high, int i) { return (vu_set(high) >> (v_iota() + (uint32_t)i) & 1u) << 4; }
+
+#endif

@@ -1,0 +1,273 @@
+#!/usr/bin/env python3
+"""The tools as a person meets them: wrong arguments, broken files, full disks, signals, --json, help.
+
+Usage: check_cli.py FOLDER_OF_THE_TOOLS. Needs nothing but Python's standard library."""
+import json
+import os
+import resource
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+from bad_files import ARCH, bad_ggufs, bad_safetensors, gguf, info, pair, string
+
+BIN = Path(sys.argv.pop(1)).resolve()
+MODEL = Path(__file__).resolve().parents[1] / "model/weightsmith-tiny"
+TEXT = Path(__file__).resolve().parents[1] / "model/heldout.txt"
+TOOLS = ["convert", "quantize", "inspect", "vram-estimate", "infer"]
+
+
+def run(tool, *args, **options):
+    return subprocess.run([BIN / tool, *map(str, args)], capture_output=True, timeout=600, **options)
+
+
+class CliCase(unittest.TestCase):
+    def setUp(self):
+        self.dir = Path(tempfile.mkdtemp(prefix="ws-cli-"))
+        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
+
+    def file(self, name, content):
+        path = self.dir / name
+        path.write_bytes(content)
+        return path
+
+    def expect_failure(self, result, path, words=()):
+        """Exit code 1, nothing on stdout, one line on stderr that names the file and the cause, no file left."""
+        message = result.stderr.decode()
+        self.assertEqual(result.returncode, 1, message)
+        self.assertEqual(result.stdout, b"")
+        self.assertEqual(message.count("\n"), 1, message)
+        for word in (Path(path).name, *words):
+            self.assertIn(word, message)
+
+    def expect_only(self, *names):
+        self.assertEqual(sorted(p.name for p in self.dir.iterdir()), sorted(names))
+
+
+class Arguments(CliCase):
+    def test_usage(self):
+        for tool in TOOLS:
+            for args in ([], ["--no-such-option"], ["a", "b", "c", "d", "e", "f", "g"]):
+                with self.subTest(tool=tool, args=args):
+                    result = run(tool, *args)
+                    self.assertEqual(result.returncode, 2)
+                    self.assertEqual(result.stdout, b"")
+                    self.assertIn(b"Usage: " + tool.encode(), result.stderr)
+
+    def test_help_and_version(self):
+        for tool in TOOLS:
+            with self.subTest(tool=tool):
+                text = run(tool, "--help")
+                self.assertEqual((text.returncode, text.stderr), (0, b""))
+                for part in (b"Usage: ", b"Options:", b"--json", b"Examples:", b"Exit codes"):
+                    self.assertIn(part, text.stdout)
+                self.assertTrue(all(len(line) <= 130 for line in text.stdout.splitlines()))
+                self.assertIn(b"weightsmith", run(tool, "--version").stdout)
+
+    def test_unknown_cpu(self):
+        for tool in TOOLS:
+            result = run(tool, "x", "y", "q8_0", env={**os.environ, "WS_CPU": "z80"})
+            self.assertEqual(result.returncode, 2, tool)
+            self.assertIn(b"z80", result.stderr)
+
+    def test_unknown_type(self):
+        self.assertEqual(run("quantize", "a", "b", "q9_x").returncode, 2)
+        self.assertEqual(run("convert", "a", "b", "--type", "q9_x").returncode, 2)
+
+
+class BrokenFiles(CliCase):
+    def readers(self, path):
+        yield "inspect", [path]
+        yield "inspect", [path, "--verify", "--json"]
+        yield "vram-estimate", [path, "--ctx", "512"]
+
+    def test_gguf(self):
+        for name, (content, words) in bad_ggufs().items():
+            path = self.file(f"{name}.gguf", content)
+            out = self.dir / "out.gguf"
+            commands = [*self.readers(path), ("infer", [path, "-p", "x", "-n", "1"]), ("quantize", [path, out, "q8_0"])]
+            for tool, args in commands:
+                with self.subTest(file=name, tool=tool):
+                    # A file that is no GGUF may be described by other words where safetensors is read, too.
+                    checked = words if tool in ("infer", "quantize") or "not a GGUF" not in words else []
+                    self.expect_failure(run(tool, *args), path, checked)
+                    self.expect_only(path.name)
+            path.unlink()
+
+    def test_every_truncation(self):
+        whole = gguf(infos=[info("a.weight", [8])], data=b"\0" * 32)
+        for n in range(0, len(whole), 3):
+            path = self.file("cut.gguf", whole[:n])
+            self.expect_failure(run("inspect", path), path)
+
+    def test_safetensors(self):
+        for name, (content, words) in bad_safetensors().items():
+            path = self.file(f"{name}.safetensors", content)
+            for args in ([path], [path, "--verify"]):
+                with self.subTest(file=name):
+                    self.expect_failure(run("inspect", *args), path, words)
+            path.unlink()
+
+    def test_model_folders(self):
+        def broken(name, change):
+            folder = self.dir / name
+            shutil.copytree(MODEL, folder)
+            change(folder)
+            return folder
+
+        def index(folder):
+            (folder / "model.safetensors").unlink()
+            (folder / "model.safetensors.index.json").write_text(
+                json.dumps({"metadata": {}, "weight_map": {"model.norm.weight": "model-00001-of-00002.safetensors"}}))
+
+        def cut(folder):
+            path = folder / "model.safetensors"
+            path.write_bytes(path.read_bytes()[:100000])
+
+        def edit(folder, **values):
+            path = folder / "config.json"
+            path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+        cases = {
+            "no-config": (lambda f: (f / "config.json").unlink(), "config.json"),
+            "bad-config": (lambda f: (f / "config.json").write_text("{"), "config.json"),
+            "no-weights": (lambda f: (f / "model.safetensors").unlink(), "no-weights"),
+            "cut": (cut, "model.safetensors"),
+            "missing-shard": (index, "model-00001-of-00002.safetensors"),
+            "no-tokenizer": (lambda f: (f / "tokenizer.json").unlink(), "tokenizer"),
+            "bad-tokenizer": (lambda f: (f / "tokenizer.json").write_text("[]"), "tokenizer.json"),
+            "architecture": (lambda f: edit(f, architectures=["FancyForCausalLM"]), "FancyForCausalLM"),
+            "heads": (lambda f: edit(f, num_attention_heads=0), "num_attention_heads"),
+            "layers": (lambda f: edit(f, num_hidden_layers=99), "layers"),
+        }
+        for name, (change, word) in cases.items():
+            with self.subTest(case=name):
+                folder = broken(name, change)
+                result = run("convert", folder, self.dir / "out.gguf")
+                self.assertEqual(result.returncode, 1, result.stderr)
+                self.assertEqual(result.stdout, b"")
+                self.assertIn(word, result.stderr.decode())
+                self.expect_only(name)
+                shutil.rmtree(folder)
+
+
+class Outputs(CliCase):
+    def setUp(self):
+        super().setUp()
+        self.gguf = self.dir / "model.gguf"
+        result = run("convert", MODEL, self.gguf, "--type", "f16")
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def commands(self, out):
+        yield "convert", [MODEL, out]
+        yield "quantize", [self.gguf, out, "q4_k"]
+
+    def test_folder_missing(self):
+        for tool, args in self.commands(self.dir / "nowhere/out.gguf"):
+            self.expect_failure(run(tool, *args), "out.gguf", ["No such file"])
+            self.expect_only("model.gguf")
+
+    def test_disk_full(self):
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
+        for tool, args in self.commands(self.dir / "out.gguf"):
+            self.expect_failure(run(tool, *args, preexec_fn=limit), "out.gguf", ["too large"])
+            self.expect_only("model.gguf")
+        for tool, args in self.commands("/dev/full"):
+            self.expect_failure(run(tool, *args), "/dev/full", ["No space left"])
+
+    def test_input_is_output(self):
+        before = self.gguf.read_bytes()
+        self.expect_failure(run("quantize", self.gguf, self.gguf, "q8_0"), self.gguf)
+        self.assertEqual(self.gguf.read_bytes(), before)
+        folder = self.dir / "copy"
+        shutil.copytree(MODEL, folder)
+        weights = folder / "model.safetensors"
+        self.expect_failure(run("convert", folder, weights), weights)
+        self.assertEqual(weights.read_bytes(), (MODEL / "model.safetensors").read_bytes())
+
+    def test_failed_run_keeps_the_old_file(self):
+        out = self.file("out.gguf", b"precious")
+        broken = self.file("nan.gguf", gguf(infos=[info("a.weight", [8, 2])], data=struct.pack("<16f", *[float("nan")] * 16)))
+        self.expect_failure(run("quantize", broken, out, "f16"), broken, ["a.weight", "NaN"])
+        self.assertEqual(out.read_bytes(), b"precious")
+        self.expect_only("model.gguf", "nan.gguf", "out.gguf")
+
+    def test_interrupted(self):
+        """A signal leaves neither the file nor the temporary one: the source is a pipe's worth of zeros, 4 GiB, sparse."""
+        rows = 1 << 18
+        source = self.dir / "big.gguf"
+        source.write_bytes(gguf(infos=[info("a.weight", [4096, rows])]))
+        os.truncate(source, source.stat().st_size + 4096 * rows * 4)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process = subprocess.Popen([BIN / "quantize", source, self.dir / "out.gguf", "q4_0"], stderr=subprocess.PIPE)
+            while not list(self.dir.glob("out.gguf.part*")) and process.poll() is None:
+                pass
+            process.send_signal(number)
+            process.communicate(timeout=60)
+            self.assertEqual(process.returncode, -number)
+            self.expect_only("model.gguf", "big.gguf")
+
+    def test_standard_output_full(self):
+        with open("/dev/full", "wb") as full:
+            result = subprocess.run([BIN / "inspect", self.gguf], stdout=full, stderr=subprocess.PIPE)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b"standard output", result.stderr)
+
+
+class Json(CliCase):
+    def test_one_value_on_stdout(self):
+        model, small = self.dir / "model.gguf", self.dir / "small.gguf"
+        keys = {}
+        for tool, args in (
+                ("convert", [MODEL, model]),
+                ("quantize", [model, small, "Q4_K_M", "2"]),
+                ("quantize", [model, self.dir / "checked.gguf", "q8_0", f"--check={TEXT}", "--check-chunks", "1"]),
+                ("inspect", [small]),
+                ("inspect", [small, "--verify"]),
+                ("inspect", [MODEL / "model.safetensors"]),
+                ("vram-estimate", [small, "--ctx", "512"]),
+                ("infer", [small, "-p", "The", "-n", "4", "--temp", "0"]),
+                ("infer", [small, "--perplexity", TEXT, "--chunks", "1"]),
+                ("infer", [small, "--kld-base", model, TEXT, "--chunks", "1"]),
+        ):
+            with self.subTest(tool=tool, args=args):
+                result = run(tool, *args, "--json")
+                self.assertEqual(result.returncode, 0, result.stderr)
+                keys[tool] = json.loads(result.stdout)
+        self.assertEqual({"weights_bytes", "kv_cache_bytes", "compute_bytes", "total_bytes"} - keys["vram-estimate"].keys(), set())
+
+    def test_strings_cannot_drive_the_terminal(self):
+        evil = b"\x1b]0;owned\x07\xff\xfe"
+        path = self.file("evil.gguf", gguf(pairs=[ARCH, pair("general.name", 8, string(evil))]))
+        shown = run("inspect", path)
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        self.assertNotIn(b"\x1b", shown.stdout)
+        self.assertNotIn(b"\x07", shown.stdout)
+        value = json.loads(run("inspect", path, "--json").stdout)["metadata"]["general.name"]
+        self.assertEqual(value.encode("utf-8", "surrogateescape"), evil)
+
+
+class Check(CliCase):
+    def test_limit_decides_the_exit_code_and_the_output_stays(self):
+        model = self.dir / "model.gguf"
+        run("convert", MODEL, model, "--type", "f16")
+        for limit, code in (("0.0001", 1), ("1000", 0)):
+            out = self.dir / f"out-{code}.gguf"
+            result = run("quantize", model, out, "q2_k", "--check", "--check-chunks", "2", "--max-ppl-increase", limit)
+            self.assertEqual(result.returncode, code, result.stderr)
+            self.assertTrue(out.exists())
+            self.assertIn(b"perplexity", result.stdout)
+            if code:
+                self.assertIn(b"stays", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,165 @@
+/* Which type each tensor gets. Expectations are llama-quantize's choices. */
+#include "model_file.h"
+#include "recipe.h"
+
+#include <string.h>
+
+static char dir[32], path[64];
+static ws_gguf *model;
+static ws_choice choices[256];
+
+static void setup(void) {
+    test_temp_dir(dir);
+    snprintf(path, sizeof path, "%s/m.gguf", dir);
+}
+
+static void teardown(void) {
+    ws_gguf_close(model);
+    unlink(path);
+    rmdir(dir);
+}
+
+/* One attn_v, attn_k, attn_output, ffn_down and norm per layer, embedding, output unless tied. */
+static void make_model(const char *arch, uint32_t n_layer, uint32_t heads, uint32_t kv, uint32_t experts, uint64_t row,
+                       bool tied) {
+    static char names[600][48];
+    test_tensor tensors[600];
+    static const char *const parts[] = {"attn_v", "attn_k", "attn_output", "ffn_down", "attn_norm"};
+    size_t n = 0;
+    tensors[n++] = (test_tensor){"token_embd.weight", WS_TYPE_F16, {row, 4}};
+    if (!tied) tensors[n++] = (test_tensor){"output.weight", WS_TYPE_F16, {row, 4}};
+    for (uint32_t l = 0; l < n_layer; l++)
+        for (size_t p = 0; p < 5; p++, n++) {
+            snprintf(names[n], sizeof names[n], "blk.%u.%s.weight", l, parts[p]);
+            tensors[n] = (test_tensor){names[n], p == 4 ? WS_TYPE_F32 : WS_TYPE_F16, {row, p == 4 ? 1 : 2}};
+        }
+    test_write_model(path, arch, n_layer, heads, kv, experts, tensors, n);
+    ws_error err = {0};
+    cr_assert_eq(ws_gguf_open(&model, path, &err), WS_OK, "%s", err.msg);
+}
+
+static void choose(const char *recipe, ws_recipe_options o) {
+    ws_error err = {0};
+    const ws_recipe *r = ws_recipe_by_name(recipe);
+    cr_assert_not_null(r, "%s", recipe);
+    cr_assert_eq(ws_recipe_choose(r, &o, model, choices, &err), WS_OK, "%s", err.msg);
+}
+
+static const char *type_of(const char *name) {
+    for (size_t i = 0; i < model->n_tensors; i++)
+        if (strcmp(choices[i].tensor->name, name) == 0) return ws_dtype_name(choices[i].type);
+    return "no such tensor";
+}
+
+#define EXPECT(name, type) cr_expect_str_eq(type_of(name), type, "%s: %s, not %s", name, type_of(name), type)
+
+Test(recipe, names) {
+    cr_assert_str_eq(ws_recipe_by_name("q4_k")->name, "Q4_K_M");
+    cr_assert_str_eq(ws_recipe_by_name("Q5_k_s")->name, "Q5_K_S");
+    cr_assert_str_eq(ws_recipe_by_name("15")->name, "Q4_K_M");
+    cr_assert_str_eq(ws_recipe_by_name("0")->name, "F32");
+    cr_assert_null(ws_recipe_by_name(""));
+    cr_assert_null(ws_recipe_by_name("q4_k_xl"));
+    cr_assert_null(ws_recipe_by_name("4"));
+    cr_assert_str_eq(ws_file_type_name(30), "IQ4_XS");
+    cr_assert_null(ws_file_type_name(1024));
+}
+
+/* 16 layers: more bits for 0 1 4 7 10 13 14 15. */
+Test(recipe, q4_k_m_layers, .init = setup, .fini = teardown) {
+    make_model("llama", 16, 4, 4, 0, 256, false);
+    choose("Q4_K_M", (ws_recipe_options){0});
+    for (int l = 0; l < 16; l++) {
+        const bool more = strchr("\x1\x2\x5\x8\xb\xe\xf\x10", l + 1) != NULL;
+        char name[48];
+        snprintf(name, sizeof name, "blk.%d.ffn_down.weight", l);
+        EXPECT(name, more ? "Q6_K" : "Q4_K");
+        snprintf(name, sizeof name, "blk.%d.attn_v.weight", l);
+        EXPECT(name, more ? "Q6_K" : "Q4_K");
+        snprintf(name, sizeof name, "blk.%d.attn_norm.weight", l);
+        EXPECT(name, "F32");
+    }
+    EXPECT("output.weight", "Q6_K");
+    EXPECT("token_embd.weight", "Q4_K");
+}
+
+Test(recipe, order_is_by_layer_number_then_name, .init = setup, .fini = teardown) {
+    make_model("llama", 11, 4, 4, 0, 256, false);
+    choose("Q8_0", (ws_recipe_options){0});
+    cr_assert_str_eq(choices[0].tensor->name, "output.weight");
+    cr_assert_str_eq(choices[1].tensor->name, "token_embd.weight");
+    cr_assert_str_eq(choices[2].tensor->name, "blk.0.attn_k.weight");
+    cr_assert_str_eq(choices[model->n_tensors - 1].tensor->name, "blk.10.ffn_down.weight");
+}
+
+Test(recipe, mixes_of_small_types, .init = setup, .fini = teardown) {
+    make_model("llama", 16, 8, 2, 0, 256, true);
+    choose("q2_k", (ws_recipe_options){0});
+    EXPECT("blk.3.attn_v.weight", "Q4_K"); /* four query heads per KV head */
+    EXPECT("blk.3.attn_output.weight", "Q3_K");
+    EXPECT("blk.3.ffn_down.weight", "Q3_K");
+    EXPECT("blk.3.attn_k.weight", "Q2_K");
+    EXPECT("token_embd.weight", "Q6_K"); /* tied */
+    choose("q3_k_m", (ws_recipe_options){0});
+    EXPECT("blk.1.attn_v.weight", "Q5_K");
+    EXPECT("blk.2.attn_v.weight", "Q4_K");
+    EXPECT("blk.0.ffn_down.weight", "Q5_K");
+    EXPECT("blk.1.ffn_down.weight", "Q4_K");
+    choose("q4_k_s", (ws_recipe_options){0});
+    EXPECT("blk.3.attn_v.weight", "Q5_K");
+    EXPECT("blk.4.attn_v.weight", "Q4_K");
+    EXPECT("blk.1.ffn_down.weight", "Q5_K");
+    EXPECT("blk.2.ffn_down.weight", "Q4_K");
+}
+
+Test(recipe, eight_experts, .init = setup, .fini = teardown) {
+    make_model("llama", 4, 4, 4, 8, 256, false);
+    choose("q4_k_m", (ws_recipe_options){0});
+    EXPECT("blk.1.attn_v.weight", "Q8_0");
+    EXPECT("blk.1.attn_k.weight", "Q8_0");
+    EXPECT("blk.1.attn_output.weight", "Q5_K");
+    choose("q3_k_l", (ws_recipe_options){0});
+    EXPECT("blk.1.attn_output.weight", "Q3_K");
+}
+
+Test(recipe, big_models_and_falcon, .init = setup, .fini = teardown) {
+    make_model("qwen2", 16, 4, 4, 0, 256, false);
+    choose("q4_k_s", (ws_recipe_options){0});
+    EXPECT("blk.9.attn_v.weight", "Q4_K");
+    ws_gguf_close(model);
+    make_model("falcon", 16, 4, 4, 0, 256, false);
+    choose("q4_k_m", (ws_recipe_options){0});
+    EXPECT("output.weight", "Q8_0");
+    EXPECT("blk.0.ffn_down.weight", "Q6_K");
+    EXPECT("blk.1.ffn_down.weight", "Q5_K");
+    EXPECT("blk.2.ffn_down.weight", "Q4_K");
+}
+
+Test(recipe, rows_that_do_not_fit, .init = setup, .fini = teardown) {
+    make_model("llama", 4, 4, 4, 0, 288, false);
+    choose("q4_k_m", (ws_recipe_options){0});
+    EXPECT("blk.1.attn_k.weight", "Q5_0");
+    EXPECT("blk.3.ffn_down.weight", "Q8_0"); /* Q6_K's fallback */
+    EXPECT("output.weight", "Q8_0");
+    cr_assert(choices[2].fallback);
+    choose("q5_k_s", (ws_recipe_options){0});
+    EXPECT("blk.1.attn_k.weight", "Q5_1");
+    choose("q3_k_s", (ws_recipe_options){0});
+    EXPECT("blk.1.attn_k.weight", "Q4_0");
+    ws_gguf_close(model);
+    make_model("llama", 4, 4, 4, 0, 40, false);
+    choose("q4_0", (ws_recipe_options){0});
+    EXPECT("blk.1.attn_k.weight", "F16");
+}
+
+Test(recipe, options, .init = setup, .fini = teardown) {
+    make_model("llama", 16, 8, 2, 0, 256, false);
+    choose("q4_k_m", (ws_recipe_options){.pure = true});
+    EXPECT("blk.0.ffn_down.weight", "Q4_K");
+    EXPECT("output.weight", "Q4_K");
+    choose("q4_k_m", (ws_recipe_options){.leave_output = true});
+    EXPECT("output.weight", "F16");
+    choose("bf16", (ws_recipe_options){0});
+    EXPECT("blk.0.ffn_down.weight", "BF16");
+    EXPECT("blk.0.attn_norm.weight", "F32");
+}
