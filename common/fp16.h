@@ -17,9 +17,10 @@ static inline float ws_f32_from_bits(uint32_t u) {
     return f;
 }
 
+/* A NaN keeps its payload and is made quiet, as processors do it. */
 static inline float ws_f16_to_f32(uint16_t h) {
     const uint32_t sign = (uint32_t)(h & 0x8000) << 16, exp = (h >> 10) & 31, mant = h & 0x3ff;
-    if (exp == 31) return ws_f32_from_bits(sign | 0x7f800000u | mant << 13);
+    if (exp == 31) return ws_f32_from_bits(sign | 0x7f800000u | mant << 13 | (mant ? 0x400000u : 0));
     if (exp) return ws_f32_from_bits(sign | (exp + 112) << 23 | mant << 13);
     const float subnormal = (float)mant * 0x1p-24f; /* exact: mant < 2^10 */
     return ws_f32_from_bits(sign | ws_f32_bits(subnormal));

@@ -71,7 +71,8 @@ void ws_gguf_close(ws_gguf *g); /* NULL is fine */
 
 /* The same for a file in memory, which is borrowed until close; `name` stands for the path in messages. Parts of
  * split models are refused. */
-WS_MUST_CHECK ws_status ws_gguf_open_bytes(ws_gguf **out, const void *data, size_t size, const char *name, ws_error *err);
+WS_MUST_CHECK ws_status ws_gguf_open_bytes(ws_gguf **out, const void *data, size_t size, const char *name,
+                                           ws_error *err);
 
 const char *ws_gguf_path(const ws_gguf *g); /* of the first part, for messages */
 

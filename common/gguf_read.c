@@ -165,7 +165,7 @@ static ws_status read_name(reader *r, ws_tensor *t, uint64_t i) {
     return t->name ? WS_OK : WS_NOMEM;
 }
 
-/* Elements per dimension; their product stays below 2^63, so that sums of sizes can be checked in 64 bits. */
+/* Elements per dimension; they and their product are below 2^63, as in the reference, which has them signed. */
 static ws_status read_shape(reader *r, ws_tensor *t) {
     t->n_dims = ws_u32(&r->c);
     if (t->n_dims > WS_MAX_DIMS)
@@ -191,7 +191,7 @@ static ws_status read_type(reader *r, ws_tensor *t) {
     if (t->ne[0] % info->block_elements)
         return bad_tensor(r, t, "has rows of %" PRIu64 " elements, not a multiple of the %" PRIu32 " in a block of %s",
                           t->ne[0], info->block_elements, info->name);
-    if (!ws_dtype_bytes(t->type, t->n_elements, &t->bytes) || t->bytes > INT64_MAX)
+    if (!ws_dtype_bytes(t->type, t->n_elements, &t->bytes))
         return bad_tensor(r, t, "has %" PRIu64 " elements of %s, which overflows", t->n_elements, info->name);
     return WS_OK;
 }

@@ -174,7 +174,7 @@ static bool shape_size(ws_tensor *t) {
     for (uint32_t d = 0; d < WS_MAX_DIMS; d++)
         if (t->ne[d] > INT64_MAX || ws_mul_overflows(t->n_elements, t->ne[d], &t->n_elements)) return false;
     return t->ne[0] % info->block_elements == 0 && t->n_elements <= INT64_MAX &&
-           ws_dtype_bytes(t->type, t->n_elements, &t->bytes) && t->bytes <= INT64_MAX;
+           ws_dtype_bytes(t->type, t->n_elements, &t->bytes);
 }
 
 void ws_gguf_add_tensor(ws_gguf_writer *w, const char *name, ws_dtype type, uint32_t n_dims, const uint64_t *ne) {

@@ -12,6 +12,11 @@
 cJSON *ws_json_parse(const char *text, size_t size, const char *what, ws_error *err) {
     const char *stop = NULL;
     cJSON *root = cJSON_ParseWithLengthOpts(text, size, &stop, 0);
+    while (root && stop < text + size && *stop && strchr(" \t\r\n", *stop)) stop++;
+    if (root && stop != text + size) {
+        cJSON_Delete(root);
+        root = NULL;
+    }
     if (!root) {
         const size_t at = stop && stop >= text && stop <= text + size ? (size_t)(stop - text) : 0;
         ws_fail(err, WS_FORMAT, "'%s' is not valid JSON: error at byte %zu of %zu", what, at, size);
@@ -53,7 +58,12 @@ cJSON *ws_json_exact_i64(int64_t v) {
 cJSON *ws_json_float(double v) {
     if (isnan(v)) return cJSON_CreateString("nan");
     if (isinf(v)) return cJSON_CreateString(v > 0 ? "inf" : "-inf");
-    return cJSON_CreateNumber(v);
+    char text[32];
+    for (int digits = 15; digits <= 17; digits++) { /* cJSON's own printing may lose the last bit */
+        snprintf(text, sizeof text, "%.*g", digits, v);
+        if (strtod(text, NULL) == v) break;
+    }
+    return cJSON_CreateRaw(text);
 }
 
 void ws_json_add_u64(cJSON *object, const char *key, uint64_t v) {
@@ -82,7 +92,7 @@ static size_t escape_one(char **at, const uint8_t *s, size_t n) {
         *at += sprintf(*at, "\\udc%02x", *s);
         return 1;
     }
-    if (code < 0x20 || code == 0x7f) {
+    if (code < 0x20 || (code >= 0x7f && code < 0xa0)) { /* control characters, those of Latin-1 too */
         *at += sprintf(*at, "\\u%04x", (unsigned)code);
     } else {
         if (code == '"' || code == '\\') *(*at)++ = '\\';

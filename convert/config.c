@@ -206,8 +206,11 @@ static bool find_value(const cJSON *config, const char *names, double *out, bool
     return true;
 }
 
-static ws_status fail_number(const char *path, const char *names, const char *what, ws_error *err) {
-    return ws_fail(err, WS_FORMAT, "'%s': '%.*s' is not %s", path, (int)strcspn(names, "|"), names, what);
+static ws_status fail_number(const char *path, const cJSON *config, const char *names, const char *what,
+                             ws_error *err) {
+    const cJSON *item = ws_config_find(config, names);
+    const char *name = item && item->string ? item->string : names;
+    return ws_fail(err, WS_FORMAT, "'%s': '%s' is not %s", path, name, what);
 }
 
 /* ---- the shape ---- */
@@ -223,10 +226,10 @@ static ws_status read_size(const size_field *f, const cJSON *config, const char 
     double value = (double)f->fallback;
     bool bad;
     if (!find_value(config, f->names, &value, &bad) && (bad || !f->fallback))
-        return bad ? fail_number(path, f->names, "a number", err)
-                   : ws_fail(err, WS_FORMAT, "'%s' has no '%.*s'", path, (int)strcspn(f->names, "|"), f->names);
+        return bad ? fail_number(path, config, f->names, "a number", err)
+                   : ws_fail(err, WS_FORMAT, "'%s' has no '%s'", path, f->names);
     if (!(value >= 1 && value <= MAX_SIZE) || value != floor(value))
-        return fail_number(path, f->names, "a whole number from 1 to 2^28", err);
+        return fail_number(path, config, f->names, "a whole number from 1 to 2^28", err);
     *f->out = (uint64_t)value;
     return WS_OK;
 }
@@ -304,7 +307,7 @@ static ws_status put_keys(const sink *to, const ws_arch_key *keys, const cJSON *
         bool bad;
         snprintf(name, sizeof name, "%s.%s", to->arch, k->suffix);
         if (!find_value(config, k->config, &value, &bad)) {
-            if (bad) return fail_number(to->path, k->config, "a number", err);
+            if (bad) return fail_number(to->path, config, k->config, "a number", err);
             continue;
         }
         if (k->type == WS_KV_F32)
@@ -312,7 +315,7 @@ static ws_status put_keys(const sink *to, const ws_arch_key *keys, const cJSON *
         else if (value >= 0 && value <= UINT32_MAX && value == floor(value))
             ws_pairs_put_u32(to->pairs, name, (uint32_t)value);
         else
-            return fail_number(to->path, k->config, "a whole number below 2^32", err);
+            return fail_number(to->path, config, k->config, "a whole number below 2^32", err);
     }
     return WS_OK;
 }

@@ -24,14 +24,16 @@ static const cJSON *rope_of(const ws_conversion *c) {
 /* ---- planning ---- */
 
 static ws_status make_plan(ws_conversion *c, const char *config_path, ws_error *err) {
+    bool rope_freqs;
     WS_TRY(ws_config_hparams(&c->hp, c->source->config, config_path, err));
+    WS_TRY(ws_rope_freqs_wanted(&rope_freqs, rope_of(c), config_path, err));
     const ws_plan_request req = {
         .arch = c->source->arch,
         .hp = &c->hp,
         .weights = c->source->weights,
         .dir = c->source->dir,
         .type = c->opt.type,
-        .rope_freqs = ws_rope_freqs_wanted(rope_of(c)),
+        .rope_freqs = rope_freqs,
     };
     WS_TRY(ws_plan_make(&c->plan, &req, err));
     const bool says_tied = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c->source->raw_config, "tie_word_embeddings"));
@@ -140,9 +142,10 @@ static ws_status write_rope_freqs(const ws_conversion *c, const ws_plan_item *it
 
 static void warn_overflows(const ws_conversion *c, const ws_plan_item *item, uint64_t n) {
     char text[200];
+    if (n == 0) return;
     snprintf(text, sizeof text, "'%s': %llu value%s beyond F16's range became infinite; BF16 and F32 can hold them",
              ws_show(item->from, strlen(item->from)).text, (unsigned long long)n, n == 1 ? "" : "s");
-    if (n) c->opt.warn(c->opt.ctx, text);
+    c->opt.warn(c->opt.ctx, text);
 }
 
 static ws_status write_items(const ws_conversion *c, output *o, uint32_t cpu_flags, int n_threads, ws_error *err) {

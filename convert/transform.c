@@ -11,13 +11,13 @@
 
 /* Work is shared in pieces of rows: a piece is a whole row or, of a long one, PIECE elements. A slice of pieces is
  * converted by all threads and then handed on. */
-enum { PIECE = 8192, SLICE_BYTES = 4 << 20 };
+enum { PIECE = 8192, SLICE_BYTES = 8 << 20 };
 
 typedef struct {
     const ws_plan_item *item;
-    uint64_t row_elements, n_rows, pieces_per_row, n_pieces;
-    size_t source_bytes;     /* of an element */
-    const ws_format *source; /* NULL: F64 */
+    uint64_t row_elements, n_rows, piece_elements, pieces_per_row, n_pieces; /* a row's last piece may be shorter */
+    size_t source_bytes;                                                     /* of an element */
+    const ws_format *source;                                                 /* NULL: F64 */
     const ws_format *target;
     const ws_dtype_info *blocks; /* of the target */
     bool copies;                 /* the bytes can stay as they are */
@@ -103,6 +103,7 @@ static void prepare(job *j, const ws_plan_item *item, uint32_t cpu_flags) {
         j->n_rows = item->ne[0];
         j->row_elements = 1;
     }
+    j->piece_elements = j->row_elements < PIECE ? j->row_elements : PIECE;
     j->pieces_per_row = (j->row_elements + PIECE - 1) / PIECE;
     j->n_pieces = j->n_rows * j->pieces_per_row;
     j->blocks = ws_dtype_get(item->type);
@@ -127,10 +128,11 @@ static void release(const job *j, const ws_safetensors *weights, uint64_t end) {
 }
 
 static ws_status run_slices(job *j, uint64_t per_slice, const ws_transform_options *opt, ws_error *err) {
-    enum { GRAIN = 8 };
+    /* Less work than this is done before another thread wakes up. */
+    enum { SHARE_ELEMENTS = 1 << 20 };
     for (j->first = 0; j->first < j->n_pieces; j->first += per_slice) {
         const uint64_t left = j->n_pieces - j->first, n = left < per_slice ? left : per_slice;
-        ws_parallel_for(n, GRAIN, opt->n_threads, convert_pieces, j);
+        ws_parallel_for(n, SHARE_ELEMENTS / j->piece_elements, opt->n_threads, convert_pieces, j);
         const uint64_t bytes = target_offset(j, j->first + n) - target_offset(j, j->first);
         WS_TRY(opt->sink(opt->ctx, j->out, bytes, err));
         release(j, opt->weights, j->first + n);
@@ -142,8 +144,7 @@ ws_status ws_transform_run(const ws_plan_item *item, const ws_transform_options 
                            ws_error *err) {
     job j = {.first = 0};
     prepare(&j, item, opt->cpu_flags);
-    const uint64_t widest = j.row_elements < PIECE ? j.row_elements : PIECE;
-    const size_t piece_bytes = widest / j.blocks->block_elements * j.blocks->block_bytes;
+    const size_t piece_bytes = j.piece_elements / j.blocks->block_elements * j.blocks->block_bytes;
     const uint64_t per_slice = piece_bytes < SLICE_BYTES ? SLICE_BYTES / piece_bytes : 1;
     j.out = ws_alloc_aligned(per_slice < j.n_pieces ? per_slice : j.n_pieces, piece_bytes, "a slice of a tensor", err);
     j.scratch = ws_alloc_aligned((size_t)opt->n_threads, PIECE * sizeof *j.scratch, "a row of a tensor", err);

@@ -73,11 +73,11 @@ static ws_status add_word(ws_words *words, size_t len, ws_error *err) {
 }
 
 /* The compiled code has a small fixed stack; the interpreter takes its own from the heap. */
-static int match(const pcre2_code *code, const char *s, size_t n, size_t at, uint32_t options, pcre2_match_data *data) {
-    const uint32_t opts = options | PCRE2_NO_UTF_CHECK;
-    const int rc = pcre2_match(code, (PCRE2_SPTR)s, n, at, opts, data, NULL);
-    return rc == PCRE2_ERROR_JIT_STACKLIMIT ? pcre2_match(code, (PCRE2_SPTR)s, n, at, opts | PCRE2_NO_JIT, data, NULL)
-                                            : rc;
+static int match(const pcre2_code *code, const char *s, size_t n, size_t at, pcre2_match_data *data) {
+    const uint32_t options = PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY;
+    const int rc = pcre2_match(code, (PCRE2_SPTR)s, n, at, options, data, NULL);
+    if (rc != PCRE2_ERROR_JIT_STACKLIMIT) return rc;
+    return pcre2_match(code, (PCRE2_SPTR)s, n, at, options | PCRE2_NO_JIT, data, NULL);
 }
 
 /* Every match of one pattern in one segment is a word, and so is what lies between two matches. The pattern sees
@@ -85,16 +85,14 @@ static int match(const pcre2_code *code, const char *s, size_t n, size_t at, uin
 static ws_status split(const ws_pretokenizer *p, size_t pattern, ws_words *words, const char *s, size_t n,
                        pcre2_match_data *data, ws_error *err) {
     size_t done = 0;
-    uint32_t options = 0;
     while (done < n) {
-        const int rc = match(p->code[pattern], s, n, done, options, data);
+        const int rc = match(p->code[pattern], s, n, done, data);
         if (rc == PCRE2_ERROR_NOMATCH) break;
         if (rc < 0) return regex_error(err, "apply", p->row->name, rc);
         const PCRE2_SIZE *span = pcre2_get_ovector_pointer(data);
         WS_TRY(add_word(words, span[0] - done, err));
         WS_TRY(add_word(words, span[1] - span[0], err));
         done = span[1];
-        options = span[0] == span[1] ? PCRE2_NOTEMPTY_ATSTART : 0;
     }
     return add_word(words, n - done, err);
 }

@@ -92,7 +92,6 @@ PATTERNS(poro, POLITE_WORD);
 PATTERNS(viking, POLITE_WORD, "\\p{N}");
 PATTERNS(chameleon, "<sentinel:[0-9]+>", "IMGIMG[A-I]{1,4}Z", "[\\t\\n]|    |  ", "\\p{N}", "[\\p{P}!-/:-@\\[-`{-~]",
          GPT2);
-PATTERNS(superbpe, "\\p{N}+", "(?=(?:[0-9]{3})++(?![0-9]))");
 
 const ws_pre_row ws_pre_table[] = {
 #define WS_PRE(NAME, PATTERNS, FLAGS) {NAME, PATTERNS, FLAGS},

@@ -1,5 +1,6 @@
 /* tokenizer.h - text to token ids and back, as the metadata of a GGUF file describes it: byte-level BPE
- * ("gpt2") with its pre-tokenizer regexes, or SentencePiece ("llama") with scores and byte fallback. */
+ * ("gpt2") with its pre-tokenizer regexes, SentencePiece ("llama") with scores and byte fallback, or
+ * SentencePiece's unigram model ("t5"). Same ids as llama.cpp. */
 #ifndef WS_TOKENIZER_H
 #define WS_TOKENIZER_H
 
@@ -35,11 +36,13 @@ typedef struct {
 } ws_ids;
 
 /* Append the ids of `text` (any bytes) to *ids. add_special adds what the file asks for (BOS before, EOS after).
- * parse_special recognises control and user-defined tokens written in the text. */
+ * parse_special recognises control tokens written in the text; user-defined ones always are. In BPE, bytes that
+ * are not UTF-8 count as U+FFFD. Texts are at most 512 MiB long; on failure *ids is as before. */
 WS_MUST_CHECK ws_status ws_tokenize(const ws_tokenizer *t, ws_ids *ids, const char *text, size_t n, bool add_special,
                                     bool parse_special, ws_error *err);
 
-/* The bytes a token stands for when it is printed (control tokens: none); borrowed from the tokenizer. */
+/* The bytes a token stands for when it is printed (control tokens: none); borrowed from the tokenizer. The first
+ * token of a SentencePiece text begins with the space that was put before it. */
 ws_str ws_token_text(const ws_tokenizer *t, int32_t id);
 
 size_t ws_tokenizer_size(const ws_tokenizer *t);

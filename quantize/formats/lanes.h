@@ -24,13 +24,7 @@
 #ifndef WS_LANES_H
 #define WS_LANES_H
 
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#define V_INLINE static inline __attribute__((always_inline))
-
-/* Each of these sets WS_LANES and defines the types vf32, vi32, vu32 and the words in which the sets differ. The
+/* Each of these sets WS_LANES, includes the types (vf32, vi32, vu32) and defines the words in which the sets differ. The
  * tests set WS_LANES themselves, to run the logic of wide vectors on any processor. */
 #if defined(WS_LANES)
 #include "lanes/any.h"
@@ -148,9 +142,7 @@ V_INLINE void v_load_blocks(vf32 *x, const void *src, size_t n, size_t live) {
     }
 }
 
-/* words[0..n-1] of lane i go to dst + i * stride, for the first `live` lanes. */
-V_INLINE void v_store_words(void *dst, size_t stride, const vu32 *words, size_t n, size_t live) {
-    uint8_t *out = dst;
+V_INLINE void v_store_lanes(uint8_t *out, size_t stride, const vu32 *words, size_t n, size_t live) {
     for (; n >= 4; n -= 4, words += 4, out += 16) {
         vf32 v[4];
         memcpy(v, words, sizeof v);
@@ -161,6 +153,12 @@ V_INLINE void v_store_words(void *dst, size_t stride, const vu32 *words, size_t 
     for (size_t i = 0; i < n; i++)
         for (size_t lane = 0; lane < live; lane++)
             memcpy(out + lane * stride + 4 * i, (const uint8_t *)&words[i] + 4 * lane, 4);
+}
+
+/* words[0..n-1] of lane i go to dst + i * stride, for the first `live` lanes. */
+V_INLINE void v_store_words(void *dst, size_t stride, const vu32 *words, size_t n, size_t live) {
+    if (live == WS_LANES) v_store_lanes(dst, stride, words, n, WS_LANES);
+    else v_store_lanes(dst, stride, words, n, live);
 }
 
 #endif

@@ -2,61 +2,47 @@
 #include "symmetric.h"
 #include "two_bits.h"
 
-enum { SIDE = 4 }; /* sub-blocks searched side by side: each is a chain of dependent steps */
-
 typedef struct {
-    vf32 *l; /* the quants, -4..3; outside, so that the rest can live in registers */
+    vf32 l[16]; /* the quants, -4..3 */
     vf32 sum_lx, sum_l2;
-    vi32 zero, changed;
 } search_state;
 
-V_INLINE void begin(search_state *s, const vf32 *x) {
-    const vf32 extreme = v_extreme(x, 16), inverse = -4.0f / extreme;
-    s->zero = v_lt(v_abs(extreme), v_set(WS_ZERO_BELOW));
-    s->sum_lx = s->sum_l2 = v_set(0);
-    for (int i = 0; i < 16; i++) {
-        const vf32 w = x[i] * x[i];
-        s->l[i] = v_float(symmetric_quant(inverse * x[i], 4));
-        s->sum_lx += w * x[i] * s->l[i];
-        s->sum_l2 += w * s->l[i] * s->l[i];
-    }
-}
-
-/* Element i takes the quant that is best given the others, if that raises (sum w x l)^2 / sum w l^2. */
-V_INLINE void refine(search_state *s, vf32 x, int i) {
+/* Element i takes the quant that is best given the others, if that raises (sum w x l)^2 / sum w l^2, w = x^2. Returns
+ * the lanes that it changed. */
+V_INLINE vi32 refine(search_state *s, vf32 x, int i) {
     const vf32 w = x * x, wx = w * x, l = s->l[i];
     const vf32 others_lx = s->sum_lx - wx * l, others_l2 = s->sum_l2 - w * l * l;
     const vf32 quant = v_float(symmetric_quant(x * others_l2 / others_lx, 4));
     const vi32 candidate = v_lt(v_set(0), others_lx) & v_ne(quant, l);
-    if (!v_any(candidate)) return; /* the usual case, after the first round */
+    /* The usual case after the first round. The branch is faster than going on: predicted, it lets the processor
+     * start on the next element, for which it would otherwise wait (the division). */
+    if (!v_any(candidate)) return vi_set(0);
     const vf32 lx = others_lx + wx * quant, l2 = others_l2 + w * quant * quant;
-    const vi32 better =
-        candidate & v_lt(v_set(0), l2) & v_lt(s->sum_lx * s->sum_lx * l2, lx * lx * s->sum_l2);
+    const vi32 better = candidate & v_lt(v_set(0), l2) & v_lt(s->sum_lx * s->sum_lx * l2, lx * lx * s->sum_l2);
     s->l[i] = v_select(better, quant, l);
     s->sum_lx = v_select(better, lx, s->sum_lx);
     s->sum_l2 = v_select(better, l2, s->sum_l2);
-    s->changed |= better;
+    return better;
 }
 
-/* Scales and quants of SIDE sub-blocks. A lane in which a round changed nothing stays as it is in later rounds. */
-static inline void search(vf32 *scales, vu32 *q, const vf32 *x) {
-    search_state s[SIDE];
-    vf32 l[SIDE][16];
-    for (int k = 0; k < SIDE; k++) s[k].l = l[k], begin(&s[k], x + 16 * k);
-    for (int round = 0; round < 5; round++) {
-        vi32 changed = vi_set(0);
-        for (int k = 0; k < SIDE; k++) s[k].changed = vi_set(0);
-        for (int i = 0; i < 16; i++)
-            for (int k = 0; k < SIDE; k++) refine(&s[k], x[16 * k + i], i);
-        for (int k = 0; k < SIDE; k++) changed |= s[k].changed & ~s[k].zero;
-        if (!v_any(changed)) break;
+/* The scale of a sub-block; its quants go to q. A lane in which a round changed nothing stays as it is. */
+static inline vf32 search(vu32 *q, const vf32 *x) {
+    const vf32 extreme = v_extreme(x, 16), inverse = -4.0f / extreme;
+    const vi32 zero = v_lt(v_abs(extreme), v_set(WS_ZERO_BELOW));
+    search_state s = {.sum_lx = v_set(0), .sum_l2 = v_set(0)};
+    for (int i = 0; i < 16; i++) {
+        const vf32 w = x[i] * x[i];
+        s.l[i] = v_float(symmetric_quant(inverse * x[i], 4));
+        s.sum_lx += w * x[i] * s.l[i];
+        s.sum_l2 += w * s.l[i] * s.l[i];
     }
-    for (int k = 0; k < SIDE; k++) {
-        for (int i = 0; i < 16; i++)
-            q[16 * k + i] = (vu32)vi_select(s[k].zero, vi_set(0), v_trunc(s[k].l[i]) + 4);
-        const vi32 some = v_lt(v_set(0), s[k].sum_l2) & ~s[k].zero;
-        scales[k] = v_select(some, s[k].sum_lx / s[k].sum_l2, v_set(0));
+    vi32 changed = ~zero;
+    for (int round = 0; round < 5 && v_any(changed); round++) {
+        changed = vi_set(0);
+        for (int i = 0; i < 16; i++) changed |= refine(&s, x[i], i) & ~zero;
     }
+    for (int i = 0; i < 16; i++) q[i] = (vu32)vi_select(zero, vi_set(0), v_trunc(s.l[i]) + 4);
+    return v_select(v_lt(v_set(0), s.sum_l2) & ~zero, s.sum_lx / s.sum_l2, v_set(0));
 }
 
 /* 16 codes of 6 bits as 3 words. */
@@ -89,7 +75,7 @@ static inline void encode(vu32 *codes, vu32 *q, const vf32 *x, const vf32 *scale
 static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
     vu32 q[256], codes[16], half, words[27]; /* 8 words of high bits, 16 of low bits, 3 of scales */
     vf32 scales[16];
-    for (int j = 0; j < 16; j += SIDE) search(scales + j, q + 16 * j, x + 16 * j);
+    for (int j = 0; j < 16; j++) scales[j] = search(q + 16 * j, x + 16 * j);
     encode(codes, q, x, scales, &half);
     for (int i = 0; i < 8; i++) {
         words[i] = vu_set(0);

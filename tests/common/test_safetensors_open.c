@@ -88,6 +88,18 @@ Test(safetensors_open, shards_without_an_index) {
     expect_sharded(folder);
 }
 
+Test(safetensors_open, files_come_in_the_order_of_their_names) {
+    for (const char *c = "dgbface"; *c; c++) {
+        const char name[] = {'m', 'o', 'd', 'e', 'l', '-', *c, 0};
+        char file[32];
+        snprintf(file, sizeof file, "%s.safetensors", name);
+        write_shard(file, *c, NAMES(name));
+    }
+    cr_assert_eq(ws_safetensors_open(&s, folder, &err), WS_OK, "%s", err.msg);
+    for (uint32_t i = 0; i < 7; i++) cr_expect_eq(s->tensors[i].data[0], 'a' + i);
+    ws_safetensors_close(s);
+}
+
 Test(safetensors_open, single_file) {
     write_shard("model.safetensors", '0', NAMES("a"));
     write_shard("other.safetensors", '9', NAMES("b"));

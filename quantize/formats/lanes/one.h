@@ -2,16 +2,9 @@
 #ifndef WS_LANES_ONE_H
 #define WS_LANES_ONE_H
 
-#include "fp16.h"
-
 #define WS_LANES 1
-
-typedef float vf32;
-typedef int32_t vi32;
-typedef uint32_t vu32;
-
-#define V_MASK(condition) (-(vi32)(condition))
-#define V_CONVERT(v, type) ((type)(v))
+#include "fp16.h"
+#include "types.h"
 
 V_INLINE vf32 v_select(vi32 mask, vf32 yes, vf32 no) { return mask ? yes : no; }
 V_INLINE vi32 vi_select(vi32 mask, vi32 yes, vi32 no) { return mask ? yes : no; }

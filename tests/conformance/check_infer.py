@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""Hold infer against two references.
+
+- transformers in float32: last-position logits of the llama-like golden models, from f32 GGUFs made by the reference
+  converter, with f32 and f16 KV caches, as one batch, token by token, in odd batches and with one and two threads;
+- llama.cpp: perplexity of SmolLM2 in several types lies between the value of the weights in exact arithmetic
+  (dequantized to f32, run by llama-perplexity) and llama-perplexity's own value, widened by 0.3 %.
+
+Needs the oracle folder: venv (gguf, transformers, tokenizers), llama.cpp, bin/llama-quantize, bin/llama-perplexity,
+ref/*.gguf, models/. What is made on the way is kept in --work for the next run.
+"""
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+TOLERANCE = {"f32": 1e-3, "f16": 1e-2}
+WIDEN = 0.003
+CHUNKS = 20
+TYPES = ["f16", "q8_0", "q4_0", "q4_k_m"]
+
+passed = failed = 0
+
+
+def check(ok, what):
+    global passed, failed
+    passed, failed = passed + bool(ok), failed + (not ok)
+    print(("ok   " if ok else "FAIL ") + what, flush=True)
+
+
+def run(*command, **kw):
+    kw = {"check": True, "capture_output": True, "text": True} | kw
+    return subprocess.run([str(c) for c in command], **kw)
+
+
+class Setup:
+    def __init__(self, args):
+        self.infer = args.bin / "infer"
+        self.oracle, self.goldens, self.work = args.oracle, args.shared / "goldens", args.work
+        self.python = self.oracle / "venv/bin/python"
+        self.env = os.environ | {"PYTHONPATH": f"{self.oracle}/llama.cpp/gguf-py:{self.oracle}/llama.cpp"}
+        self.work.mkdir(parents=True, exist_ok=True)
+
+    def make(self, name, maker):
+        """The file `name` in the work folder, made by maker(path) if it is not there."""
+        path = self.work / name
+        if not path.exists():
+            part = path.with_suffix(".part")
+            maker(part)
+            part.rename(path)
+        return path
+
+    def convert(self, folder, out):
+        script = self.oracle / "llama.cpp/convert_hf_to_gguf.py"
+        run(self.python, script, folder, "--outfile", out, "--outtype", "f32", env=self.env)
+
+    def tiny_f32(self, name):
+        folder = self.goldens / "tiny" / name
+        if not folder.exists():
+            folder = self.work / "tiny" / name
+            if not folder.exists():
+                self.make_tiny(name)
+        return self.make(f"{name}.f32.gguf", lambda p: self.convert(folder, p))
+
+    def make_tiny(self, name):
+        """Models with SmolLM2's tokenizer are not stored; the script makes them again bit for bit."""
+        link = self.work / "SmolLM2-135M-Instruct"
+        if not link.exists():
+            link.symlink_to(self.oracle / "models/SmolLM2-135M-Instruct")
+        env = self.env | {"OUT": str(self.work), "GOLDENS": str(self.goldens)}
+        run(self.python, self.goldens / "scripts/make_tiny.py", name, env=env)
+
+    def smollm2(self, kind):
+        source = self.oracle / "ref/SmolLM2-135M-Instruct.f16.gguf"
+        if kind == "f16":
+            return source
+        quantize = self.oracle / "bin/llama-quantize"
+        return self.make(f"smollm2.{kind}.gguf", lambda p: run(quantize, source, p, kind, 2))
+
+
+def logits(setup, model, ids, *options):
+    out = run(setup.infer, model, "--logits", ",".join(map(str, ids)), "--json", *options).stdout
+    return np.array(json.loads(out)["logits"], dtype=np.float64)
+
+
+def check_logits(setup, name, model):
+    golden = json.loads((setup.goldens / "logits" / f"{name}.json").read_text())
+    want = np.load(setup.goldens / "logits" / f"{name}.npy")
+    for i, sequence in enumerate(golden["sequences"]):
+        ids = sequence["ids"]
+        for kv, tolerance in TOLERANCE.items():
+            got = logits(setup, model, ids, "--kv-type", kv)
+            worst = float(np.abs(got - want[i]).max())
+            check(worst <= tolerance, f"{name} sequence {i}, {kv} KV cache: {worst:.2e} from transformers")
+            for options in (["-b", "1", "-t", "1"], ["-b", "5"], ["-b", "3", "-t", "2"]):
+                again = logits(setup, model, ids, "--kv-type", kv, *options)
+                check(np.array_equal(got, again), f"{name} sequence {i}, {kv}: the same bits with {' '.join(options)}")
+
+
+def reference_text(setup):
+    from tokenizers import Tokenizer
+
+    data = json.loads((setup.goldens / "tokenizer/wikitext2_test_ids.json").read_text())
+    tokenizer = Tokenizer.from_file(str(setup.oracle / "models/SmolLM2-135M-Instruct/tokenizer.json"))
+    text = tokenizer.decode(data["first_10240"], skip_special_tokens=False)
+    return setup.make("wikitext-10240.txt", lambda p: p.write_text(text, encoding="utf-8"))
+
+
+def reference_perplexity(setup, model, text):
+    """llama-perplexity may lose its last lines at exit: try again until the result is there."""
+    for _ in range(5):
+        out = run(setup.oracle / "bin/llama-perplexity", "-m", model, "-f", text, "-c", 512, "--chunks", CHUNKS, "-t", 1)
+        for line in (out.stdout + out.stderr).splitlines():
+            if "Final estimate" in line:
+                return float(line.split("PPL =")[1].split()[0])
+    raise RuntimeError(f"llama-perplexity gave no result for {model}")
+
+
+def exact_perplexity(setup, kind, text):
+    """Of the weights as they are, computed in f32."""
+
+    def make(path):
+        wide = setup.work / f"smollm2.{kind}.f32.gguf"
+        run(setup.oracle / "bin/llama-quantize", "--allow-requantize", setup.smollm2(kind), wide, "f32", 2)
+        path.write_text(str(reference_perplexity(setup, wide, text)))
+        wide.unlink()
+
+    return float(setup.make(f"exact.{kind}.txt", make).read_text())
+
+
+def check_perplexity(setup):
+    text = reference_text(setup)
+    golden = json.loads((setup.goldens / "ppl.json").read_text())
+    for kind in TYPES:
+        model = setup.smollm2(kind)
+        out = run(setup.infer, model, "--perplexity", text, "--chunks", CHUNKS, "--json").stdout
+        got = json.loads(out)
+        ends = sorted([exact_perplexity(setup, kind, text), golden[kind]["ppl"]])
+        inside = ends[0] * (1 - WIDEN) <= got["perplexity"] <= ends[1] * (1 + WIDEN)
+        check(inside, f"SmolLM2 {kind}: perplexity {got['perplexity']:.4f}, references {ends[0]:.4f} to {ends[1]:.4f}")
+        near = abs(got["error"] / golden[kind]["err"] - 1) < 0.01
+        check(near, f"SmolLM2 {kind}: error {got['error']:.4f}, llama-perplexity {golden[kind]['err']:.4f}")
+        check(got["chunks"] == CHUNKS and got["tokens"] == 255 * CHUNKS, f"SmolLM2 {kind}: chunks and tokens")
+
+
+def check_divergence(setup):
+    text = reference_text(setup)
+    golden = json.loads((setup.goldens / "ppl.json").read_text())
+    for kind in TYPES[1:]:
+        out = run(setup.infer, setup.smollm2(kind), "--kld-base", setup.smollm2("f16"), text, "--chunks", CHUNKS, "--json")
+        got, want = json.loads(out.stdout), golden[kind]["kld"]
+        mean = want["Mean    KLD"][0]
+        check(got["mean_kld"] <= mean * 1.05, f"SmolLM2 {kind}: mean KLD {got['mean_kld']:.6f}, llama.cpp {mean:.6f}")
+        top = want["Same top p"][0] / 100
+        check(got["top1"] >= top - 0.01, f"SmolLM2 {kind}: same top {got['top1']:.4f}, llama.cpp {top:.4f}")
+        check(abs(got["ppl"] / golden[kind]["ppl"] - 1) < 0.01, f"SmolLM2 {kind}: perplexity {got['ppl']:.4f} again")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", type=pathlib.Path, required=True, help="folder of our programs")
+    parser.add_argument("--oracle", type=pathlib.Path, required=True)
+    parser.add_argument("--shared", type=pathlib.Path, required=True)
+    parser.add_argument("--work", type=pathlib.Path, default=pathlib.Path(tempfile.gettempdir()) / "ws-check-infer")
+    parser.add_argument("--only", choices=["logits", "perplexity", "divergence"])
+    args = parser.parse_args()
+    setup = Setup(args)
+    if args.only in (None, "logits"):
+        for name in ("llama", "mistral", "llama_bpe"):
+            check_logits(setup, name, setup.tiny_f32(name))
+        check_logits(setup, "wide", setup.oracle / "ref/wide.f32.gguf")
+        check_logits(setup, "SmolLM2-135M-Instruct", setup.oracle / "ref/SmolLM2-135M-Instruct.f32.gguf")
+    if args.only in (None, "perplexity"):
+        check_perplexity(setup)
+    if args.only in (None, "divergence"):
+        check_divergence(setup)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+/* formats.c - the formats' kernels on another processor, in a static program without any library: every type in the
+ * instruction set WS_ISA_NAME against the one-lane definition, and both against the known answers. */
+#include "../quantize/formats_data.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define TABLE_(isa) ws_formats_##isa
+#define TABLE(isa) TABLE_(isa)
+#define NAME_(isa) #isa
+#define NAME(isa) NAME_(isa)
+
+extern const ws_format ws_formats_c[WS_TYPE_COUNT], TABLE(WS_CROSS_ISA)[WS_TYPE_COUNT];
+
+static float input[DATA_FLOATS], floats[DATA_FLOATS], expected_floats[DATA_FLOATS];
+static uint8_t bytes[DATA_BYTES], expected_bytes[DATA_BYTES];
+
+/* Patterns, and counts of blocks that do not fill a vector, on which the two differ. */
+static int count_differences(const ws_format *f, const ws_format *c, const ws_dtype_info *info) {
+    const size_t n_blocks = DATA_FLOATS / info->block_elements;
+    int differences = 0;
+    for (int pattern = 0; pattern < DATA_PATTERNS; pattern++) {
+        data_fill(input, DATA_FLOATS, pattern);
+        for (size_t n = pattern ? n_blocks : 0; n <= n_blocks; n += n < 37 && n < n_blocks ? 1 : n_blocks) {
+            const size_t n_bytes = n * info->block_bytes, n_floats = n * info->block_elements;
+            memset(bytes, 0x55, sizeof bytes);
+            memset(expected_bytes, 0x55, sizeof expected_bytes);
+            memset(floats, 0x55, sizeof floats);
+            memset(expected_floats, 0x55, sizeof expected_floats);
+            c->from_float(input, expected_bytes, n);
+            f->from_float(input, bytes, n);
+            c->to_float(expected_bytes, expected_floats, n);
+            f->to_float(expected_bytes, floats, n);
+            if (memcmp(bytes, expected_bytes, sizeof bytes) || memcmp(floats, expected_floats, sizeof floats)) {
+                printf("%-5s %s, %zu blocks (%zu bytes, %zu floats): differs\n", info->name, data_patterns[pattern].name,
+                       n, n_bytes, n_floats);
+                differences++;
+            }
+        }
+    }
+    return differences;
+}
+
+static int count_small_float_differences(ws_dtype type) {
+    int differences = 0;
+    static uint16_t all[0x10000], back[0x10000];
+    static float values[0x10000], expected[0x10000];
+    for (uint32_t h = 0; h < 0x10000; h++) all[h] = (uint16_t)h;
+    TABLE(WS_CROSS_ISA)[type].to_float(all, values, 0x10000);
+    ws_formats_c[type].to_float(all, expected, 0x10000);
+    differences += memcmp(values, expected, sizeof values) != 0;
+    TABLE(WS_CROSS_ISA)[type].from_float(expected, all, 0x10000);
+    ws_formats_c[type].from_float(expected, back, 0x10000);
+    differences += memcmp(all, back, sizeof all) != 0;
+    if (differences) printf("%s: conversion of all 65536 values differs\n", ws_dtype_name(type));
+    return differences;
+}
+
+int main(void) {
+    int failures = count_small_float_differences(WS_TYPE_F16) + count_small_float_differences(WS_TYPE_BF16);
+    for (int i = 0; i < DATA_CHECKSUMS; i++) {
+        const ws_dtype type = data_checksums[i].type;
+        const ws_dtype_info *info = ws_dtype_get(type);
+        const ws_format *f = &TABLE(WS_CROSS_ISA)[type], *c = &ws_formats_c[type];
+        const uint64_t sum_c = data_checksum(c, info, floats, bytes), sum = data_checksum(f, info, floats, bytes);
+        const int differences = count_differences(f, c, info);
+        const int ok = sum == data_checksums[i].checksum && sum_c == sum && !differences;
+        printf("%-5s c %016llx  %s %016llx  %s\n", info->name, (unsigned long long)sum_c, NAME(WS_CROSS_ISA),
+               (unsigned long long)sum, ok ? "ok" : "WRONG");
+        failures += !ok;
+    }
+    printf("%d failures\n", failures);
+    return failures != 0;
+}

@@ -1,0 +1,301 @@
+/* Every conversion of every instruction set at hand against the definition (one lane, plain C), byte for byte; the
+ * definition against known answers. */
+#include "formats_data.h"
+
+#include "cpu.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifdef WS_HAVE_wide
+extern const ws_format ws_formats_wide[WS_TYPE_COUNT];
+#endif
+
+typedef struct {
+    const char *name;
+    const ws_format *(*get)(ws_dtype type);
+} isa_row;
+
+static const ws_format *get_c(ws_dtype type) { return ws_format_get(type, 0); }
+static const ws_format *get_avx2(ws_dtype type) { return ws_format_get(type, WS_CPU_AVX2); }
+static const ws_format *get_avx512(ws_dtype type) { return ws_format_get(type, WS_CPU_AVX2 | WS_CPU_AVX512); }
+static const ws_format *get_neon(ws_dtype type) { return ws_format_get(type, WS_CPU_NEON); }
+#ifdef WS_HAVE_wide
+/* Sixteen lanes in operators: runs everywhere. */
+static const ws_format *get_wide(ws_dtype type) { return &ws_formats_wide[type]; }
+#endif
+
+static const struct {
+    isa_row isa;
+    uint32_t needs;
+} isas[] = {
+#ifdef WS_HAVE_wide
+    {{"wide", get_wide}, 0},
+#endif
+    {{"avx2", get_avx2}, WS_CPU_AVX2},
+    {{"avx512", get_avx512}, WS_CPU_AVX2 | WS_CPU_AVX512},
+    {{"neon", get_neon}, WS_CPU_NEON},
+};
+enum { N_ISAS = sizeof isas / sizeof *isas };
+
+static bool at_hand(size_t isa) { return (isas[isa].needs & ws_cpu_detect()) == isas[isa].needs; }
+
+/* `size` bytes between two pages that cannot be touched, at the very end or the very beginning of what is between. */
+typedef struct {
+    uint8_t *base, *data;
+    size_t mapped;
+} guarded;
+
+static guarded guarded_new(size_t size, bool at_end) {
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), inner = (size + page - 1) / page * page;
+    guarded g = {.mapped = inner + 2 * page};
+    g.base = mmap(NULL, g.mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq(g.base, (uint8_t *)MAP_FAILED);
+    cr_assert_eq(mprotect(g.base + page, inner ? inner : page, inner ? PROT_READ | PROT_WRITE : PROT_NONE), 0);
+    g.data = g.base + page + (at_end ? inner - size : 0);
+    return g;
+}
+
+static void guarded_free(guarded *g) { munmap(g->base, g->mapped); }
+
+static float input[DATA_FLOATS], floats[DATA_FLOATS], expected_floats[DATA_FLOATS];
+static uint8_t bytes[DATA_BYTES], expected_bytes[DATA_BYTES];
+
+Test(formats, known_answers) {
+    for (int i = 0; i < DATA_CHECKSUMS; i++) {
+        const ws_dtype type = data_checksums[i].type;
+        const uint64_t sum = data_checksum(ws_format_get(type, 0), ws_dtype_get(type), floats, bytes);
+        cr_expect_eq(sum, data_checksums[i].checksum, "%s: 0x%016llx", ws_dtype_name(type), (unsigned long long)sum);
+    }
+}
+
+Test(formats, every_isa_equals_c) {
+    for (size_t isa = 0; isa < N_ISAS; isa++) {
+        if (!at_hand(isa)) {
+            printf("formats: %s is not on this machine, not tested\n", isas[isa].isa.name);
+            continue;
+        }
+        for (int i = 0; i < DATA_CHECKSUMS; i++) {
+            const ws_dtype type = data_checksums[i].type;
+            const ws_dtype_info *info = ws_dtype_get(type);
+            const ws_format *c = ws_format_get(type, 0), *f = isas[isa].isa.get(type);
+            const size_t n_blocks = DATA_FLOATS / info->block_elements, n_bytes = n_blocks * info->block_bytes;
+            for (int pattern = 0; pattern < DATA_PATTERNS; pattern++) {
+                data_fill(input, DATA_FLOATS, pattern);
+                c->from_float(input, expected_bytes, n_blocks);
+                f->from_float(input, bytes, n_blocks);
+                cr_expect_arr_eq(bytes, expected_bytes, n_bytes, "%s %s, %s: bytes differ", info->name,
+                                 isas[isa].isa.name, data_patterns[pattern].name);
+                c->to_float(expected_bytes, expected_floats, n_blocks);
+                f->to_float(expected_bytes, floats, n_blocks);
+                cr_expect_arr_eq(floats, expected_floats, DATA_BYTES, "%s %s, %s: floats differ", info->name,
+                                 isas[isa].isa.name, data_patterns[pattern].name);
+            }
+        }
+    }
+}
+
+/* Any bytes are valid blocks, with any scale but infinity and NaN. */
+Test(formats, every_isa_reads_any_bytes_as_c_does) {
+    uint64_t state = 12345;
+    for (int i = 0; i < DATA_CHECKSUMS; i++) {
+        const ws_dtype_info *info = ws_dtype_get(data_checksums[i].type);
+        const size_t n_blocks = DATA_FLOATS / info->block_elements;
+        for (size_t k = 0; k < n_blocks * info->block_bytes; k++) bytes[k] = (uint8_t)(data_random(&state) >> 24);
+        ws_format_get(data_checksums[i].type, 0)->to_float(bytes, expected_floats, n_blocks);
+        for (size_t isa = 0; isa < N_ISAS; isa++) {
+            if (!at_hand(isa)) continue;
+            isas[isa].isa.get(data_checksums[i].type)->to_float(bytes, floats, n_blocks);
+            for (size_t k = 0; k < DATA_FLOATS; k++)
+                if (!(isnan(floats[k]) && isnan(expected_floats[k])))
+                    cr_assert_eq(ws_f32_bits(floats[k]), ws_f32_bits(expected_floats[k]), "%s %s, element %zu", info->name,
+                                 isas[isa].isa.name, k);
+        }
+    }
+}
+
+/* n blocks, source and target against the guard pages at one end. */
+static void check_bounds(const ws_format *f, const ws_dtype_info *info, size_t n, bool at_end, const char *isa) {
+    guarded x = guarded_new(n * info->block_elements * sizeof(float), at_end);
+    guarded y = guarded_new(n * info->block_bytes, at_end);
+    memcpy(x.data, input, n * info->block_elements * sizeof(float));
+    f->from_float((const float *)(const void *)x.data, y.data, n);
+    cr_expect(memcmp(y.data, expected_bytes, n * info->block_bytes) == 0, "%s %s, %zu blocks", info->name, isa, n);
+    memset(x.data, 0xaa, n * info->block_elements * sizeof(float));
+    f->to_float(y.data, (float *)(void *)x.data, n);
+    cr_expect(memcmp(x.data, expected_floats, n * info->block_elements * sizeof(float)) == 0, "%s %s, %zu blocks",
+              info->name, isa, n);
+    guarded_free(&x);
+    guarded_free(&y);
+}
+
+Test(formats, every_count_of_blocks_stays_in_bounds) {
+    data_fill(input, DATA_FLOATS, 0);
+    for (int i = 0; i < DATA_CHECKSUMS; i++) {
+        const ws_dtype type = data_checksums[i].type;
+        const ws_dtype_info *info = ws_dtype_get(type);
+        ws_format_get(type, 0)->from_float(input, expected_bytes, 37);
+        ws_format_get(type, 0)->to_float(expected_bytes, expected_floats, 37);
+        for (size_t n = 0; n <= 37; n++) {
+            check_bounds(ws_format_get(type, 0), info, n, n % 2, "c");
+            for (size_t isa = 0; isa < N_ISAS; isa++)
+                if (at_hand(isa))
+                    for (int at_end = 0; at_end < 2; at_end++)
+                        check_bounds(isas[isa].isa.get(type), info, n, at_end, isas[isa].isa.name);
+        }
+    }
+}
+
+static void check_unaligned(const ws_format *f, ws_dtype type, const char *isa) {
+    const ws_dtype_info *info = ws_dtype_get(type);
+    static uint8_t x[sizeof input + 8], y[sizeof bytes + 8];
+    const size_t n = DATA_FLOATS / info->block_elements;
+    for (size_t shift = 1; shift < 4; shift++) {
+        memcpy(x + shift, input, sizeof input);
+        f->from_float((const float *)(const void *)(x + shift), y + 3, n);
+        cr_expect(memcmp(y + 3, expected_bytes, n * info->block_bytes) == 0, "%s %s", info->name, isa);
+        f->to_float(y + 3, (float *)(void *)(x + shift), n);
+        cr_expect(memcmp(x + shift, expected_floats, sizeof expected_floats) == 0, "%s %s", info->name, isa);
+    }
+}
+
+Test(formats, no_alignment_is_needed) {
+    data_fill(input, DATA_FLOATS, 0);
+    for (int i = 0; i < DATA_CHECKSUMS; i++) {
+        const ws_dtype type = data_checksums[i].type;
+        const size_t n = DATA_FLOATS / ws_dtype_get(type)->block_elements;
+        ws_format_get(type, 0)->from_float(input, expected_bytes, n);
+        ws_format_get(type, 0)->to_float(expected_bytes, expected_floats, n);
+        check_unaligned(ws_format_get(type, 0), type, "c");
+        for (size_t isa = 0; isa < N_ISAS; isa++)
+            if (at_hand(isa)) check_unaligned(isas[isa].isa.get(type), type, isas[isa].isa.name);
+    }
+}
+
+/* What comes out is not defined; that it comes out is (and the sanitizers watch). */
+Test(formats, nan_and_infinity_are_survived) {
+    static const uint32_t odd[] = {0x7fc00000, 0xffc00000, 0x7f800001, 0x7f800000, 0xff800000, 0x7fffffff, 0x7f7fffff};
+    uint64_t state = 99;
+    data_fill(input, DATA_FLOATS, 0);
+    for (size_t i = 0; i < DATA_FLOATS; i++) /* super-blocks with one, some, only odd values */
+        if (i / 256 % 3 == 0 ? i % 256 == 7 : i / 256 % 3 == 1 ? data_random(&state) % 8 == 0 : true)
+            input[i] = ws_f32_from_bits(odd[data_random(&state) >> 16 & 3 ? i % 7 : i / 256 % 7]);
+    for (int i = 0; i < DATA_CHECKSUMS; i++) {
+        const ws_dtype type = data_checksums[i].type;
+        const size_t n = DATA_FLOATS / ws_dtype_get(type)->block_elements;
+        const ws_format *c = ws_format_get(type, 0);
+        c->from_float(input, bytes, n);
+        c->to_float(bytes, floats, n);
+        for (size_t isa = 0; isa < N_ISAS; isa++) {
+            if (!at_hand(isa)) continue;
+            isas[isa].isa.get(type)->from_float(input, bytes, n);
+            isas[isa].isa.get(type)->to_float(bytes, floats, n);
+        }
+    }
+}
+
+/* All halves, what lies just beside them and half-way between them, NaNs with payloads. */
+static size_t edge_floats(float *x) {
+    size_t n = 0;
+    for (uint32_t h = 0; h < 0x10000; h++) {
+        const float f = ws_f16_to_f32((uint16_t)h), next = ws_f16_to_f32((uint16_t)(h + 1));
+        const uint32_t middle = ws_f32_bits(isfinite(next) ? f / 2 + next / 2 : f);
+        for (uint32_t step = 0; step < 3; step++) {
+            x[n++] = ws_f32_from_bits(ws_f32_bits(f) + step - 1);
+            x[n++] = ws_f32_from_bits(middle + step - 1);
+        }
+        x[n++] = ws_f32_from_bits(h << 16 | 0x7fff), x[n++] = ws_f32_from_bits(h << 16 | 0x8000); /* bfloat16's */
+        x[n++] = ws_f32_from_bits(h << 16 | 0x8001), x[n++] = ws_f32_from_bits(h * 0x10001u);
+    }
+    return n;
+}
+
+Test(formats, small_floats_are_those_of_the_software_definition) {
+    enum { N = 0x10000 };
+    const size_t capacity = 10 * N;
+    float *x = malloc(capacity * sizeof *x), *y = malloc(N * sizeof *y);
+    uint16_t *small = malloc(capacity * sizeof *small);
+    cr_assert(x && y && small);
+    for (size_t isa = 0; isa <= N_ISAS; isa++) { /* the last is c */
+        if (isa < N_ISAS && !at_hand(isa)) continue;
+        const ws_format *(*get)(ws_dtype) = isa < N_ISAS ? isas[isa].isa.get : get_c;
+        const size_t n = edge_floats(x);
+        cr_assert_eq(n, capacity);
+        get(WS_TYPE_F16)->from_float(x, small, n);
+        for (size_t i = 0; i < n; i++)
+            cr_assert_eq(small[i], ws_f32_to_f16(x[i]), "f16 of 0x%08x", ws_f32_bits(x[i]));
+        get(WS_TYPE_BF16)->from_float(x, small, n);
+        for (size_t i = 0; i < n; i++)
+            cr_assert_eq(small[i], ws_f32_to_bf16(x[i]), "bf16 of 0x%08x", ws_f32_bits(x[i]));
+        for (uint32_t h = 0; h < N; h++) small[h] = (uint16_t)h;
+        get(WS_TYPE_F16)->to_float(small, y, N);
+        for (uint32_t h = 0; h < N; h++)
+            cr_assert_eq(ws_f32_bits(y[h]), ws_f32_bits(ws_f16_to_f32((uint16_t)h)), "half 0x%04x", h);
+        get(WS_TYPE_BF16)->to_float(small, y, N);
+        for (uint32_t h = 0; h < N; h++)
+            cr_assert_eq(ws_f32_bits(y[h]), ws_f32_bits(ws_bf16_to_f32((uint16_t)h)), "bfloat16 0x%04x", h);
+    }
+    free(x), free(y), free(small);
+}
+
+/* A check with meaning rather than bytes: more bits, less error. */
+Test(formats, error_falls_as_bits_rise) {
+    static const ws_dtype types[] = {WS_TYPE_Q2_K, WS_TYPE_Q3_K, WS_TYPE_Q4_K, WS_TYPE_Q5_K,
+                                     WS_TYPE_Q6_K, WS_TYPE_Q8_0, WS_TYPE_F16,  WS_TYPE_F32};
+    data_fill(input, DATA_FLOATS, 0);
+    double previous = INFINITY;
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+        const ws_format *c = ws_format_get(types[t], 0);
+        const size_t n = DATA_FLOATS / ws_dtype_get(types[t])->block_elements;
+        c->from_float(input, bytes, n);
+        c->to_float(bytes, floats, n);
+        double error = 0, power = 0;
+        for (size_t i = 0; i < DATA_FLOATS; i++) {
+            error += ((double)floats[i] - input[i]) * ((double)floats[i] - input[i]);
+            power += (double)input[i] * input[i];
+        }
+        cr_expect_lt(error, 0.1 * power, "%s", ws_dtype_name(types[t]));
+        cr_expect_lt(error, 0.4 * previous, "%s", ws_dtype_name(types[t]));
+        previous = error;
+    }
+    cr_expect_eq(previous, 0, "F32 is exact");
+}
+
+Test(formats, types_have_both_conversions_or_none) {
+    static const struct {
+        ws_dtype type;
+        bool implemented;
+    } rows[] = {
+#define WS_DTYPE(ID, number, elements, n_bytes, impl) {WS_TYPE_##ID, #impl[0] != 'n'},
+#include "dtypes.def"
+#undef WS_DTYPE
+    };
+    static const uint32_t flags[] = {0, WS_CPU_AVX2, WS_CPU_AVX2 | WS_CPU_AVX512, WS_CPU_NEON, UINT32_MAX};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (size_t k = 0; k < sizeof flags / sizeof *flags; k++) {
+            const ws_format *f = ws_format_get(rows[i].type, flags[k]);
+            cr_expect_eq(f != NULL, rows[i].implemented, "%s", ws_dtype_name(rows[i].type));
+            if (f) cr_expect(f->from_float && f->to_float, "%s", ws_dtype_name(rows[i].type));
+        }
+    cr_expect_null(ws_format_get((ws_dtype)4, 0), "a number that no type has");
+    cr_expect_null(ws_format_get(WS_TYPE_COUNT, 0));
+    cr_expect_null(ws_format_get((ws_dtype)-1, 0));
+}
+
+Test(formats, flags_choose_the_widest_allowed) {
+    const ws_format *c = ws_format_get(WS_TYPE_Q4_K, 0);
+    cr_expect_eq(ws_format_get(WS_TYPE_Q4_K, 0), c, "pure");
+    cr_expect_eq(ws_format_get(WS_TYPE_Q4_K, WS_CPU_AVX512), ws_format_get(WS_TYPE_Q4_K, 0), "AVX-512 includes AVX2");
+#ifdef __x86_64__
+    const ws_format *avx2 = ws_format_get(WS_TYPE_Q4_K, WS_CPU_AVX2);
+    const ws_format *avx512 = ws_format_get(WS_TYPE_Q4_K, WS_CPU_AVX2 | WS_CPU_AVX512);
+    cr_expect_neq(avx2->from_float, c->from_float);
+    cr_expect_neq(avx512->from_float, avx2->from_float);
+    cr_expect_eq(ws_format_get(WS_TYPE_Q4_K, WS_CPU_NEON), c);
+#endif
+}
