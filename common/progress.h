@@ -23,7 +23,7 @@ double ws_now(void); /* seconds of a clock that only goes forward */
 /* "1.23 GiB", "4.5 MiB", "12 B" into buf (at least 24 bytes); returns buf. */
 char *ws_format_bytes(char *buf, double bytes);
 
-/* "1:02:03" or "12 s" for a duration, into buf (at least 24 bytes); returns buf. */
+/* "1:02:03", "12 s" or "1.23 s" for a duration, into buf (at least 24 bytes); returns buf. */
 char *ws_format_seconds(char *buf, double seconds);
 
 #endif

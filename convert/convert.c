@@ -5,6 +5,7 @@
 #include "config.h"
 #include "file.h"
 #include "metadata.h"
+#include "pre_name.h"
 #include "progress.h"
 #include "rope_freqs.h"
 #include "text.h"
@@ -87,34 +88,35 @@ static ws_status put_pairs(ws_conversion *c, const char *config_path, ws_error *
     return ws_pairs_check(&c->pairs, err);
 }
 
+static ws_status fill_writer(ws_conversion *c, ws_error *err) {
+    WS_TRY(ws_gguf_writer_new(&c->writer, err));
+    WS_TRY(ws_pairs_write(&c->pairs, c->writer, err));
+    for (size_t i = 0; i < c->plan.n; i++) {
+        const ws_plan_item *item = &c->plan.item[i];
+        ws_gguf_add_tensor(c->writer, item->to, item->type, item->n_dims, item->ne);
+    }
+    c->file_bytes = ws_gguf_writer_file_size(c->writer);
+    return WS_OK;
+}
+
 ws_status ws_conversion_open(ws_conversion *c, const char *dir, const ws_convert_options *opt, ws_error *err) {
     *c = (ws_conversion){.opt = *opt};
+    if (opt->pre_tokenizer) WS_TRY(ws_pre_name_check(opt->pre_tokenizer, err));
     WS_TRY(ws_source_open(&c->source, dir, err));
     char *config_path = ws_source_path(c->source, "config.json", err);
     if (!config_path) return WS_NOMEM;
     ws_status st = make_plan(c, config_path, err);
     if (!st) st = put_pairs(c, config_path, err);
     free(config_path);
-    return st;
+    return st ? st : fill_writer(c, err);
 }
 
 void ws_conversion_close(ws_conversion *c) {
+    ws_gguf_writer_discard(c->writer);
     ws_plan_free(&c->plan);
     ws_pairs_free(&c->pairs);
     ws_source_close(c->source);
     *c = (ws_conversion){0};
-}
-
-static uint64_t item_bytes(const ws_plan_item *item) {
-    uint64_t bytes = 0;
-    ws_dtype_bytes(item->type, item->ne[0] * item->ne[1] * item->ne[2] * item->ne[3], &bytes);
-    return bytes;
-}
-
-uint64_t ws_conversion_bytes(const ws_conversion *c) {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < c->plan.n; i++) bytes += item_bytes(&c->plan.item[i]);
-    return bytes;
 }
 
 /* ---- writing ---- */
@@ -161,18 +163,12 @@ static ws_status write_items(const ws_conversion *c, output *o, uint32_t cpu_fla
 
 ws_status ws_conversion_write(ws_conversion *c, const char *out, uint32_t cpu_flags, int n_threads, bool quiet,
                               ws_error *err) {
-    output o;
-    WS_TRY(ws_gguf_writer_new(&o.writer, err));
-    ws_progress_start(&o.bar, "converting", NULL, ws_conversion_bytes(c), quiet);
-    ws_status st = ws_pairs_write(&c->pairs, o.writer, err);
-    for (size_t i = 0; i < c->plan.n && !st; i++) {
-        const ws_plan_item *item = &c->plan.item[i];
-        ws_gguf_add_tensor(o.writer, item->to, item->type, item->n_dims, item->ne);
-    }
-    if (!st) st = ws_gguf_writer_begin(o.writer, out, err);
-    if (!st) st = write_items(c, &o, cpu_flags, n_threads, err);
+    output o = {.writer = c->writer};
+    WS_TRY(ws_gguf_writer_begin(o.writer, out, err));
+    ws_progress_start(&o.bar, "converting", NULL, c->file_bytes, quiet);
+    const ws_status st = write_items(c, &o, cpu_flags, n_threads, err);
     ws_progress_finish(&o.bar);
-    if (!st) return ws_gguf_writer_finish(o.writer, err);
-    ws_gguf_writer_discard(o.writer);
-    return st;
+    if (st) return st;
+    c->writer = NULL;
+    return ws_gguf_writer_finish(o.writer, err);
 }

@@ -22,6 +22,8 @@ typedef struct {
     ws_hparams hp;
     ws_plan plan;
     ws_pairs pairs;
+    ws_gguf_writer *writer; /* all pairs and tensors put in */
+    uint64_t file_bytes;    /* size of the file to be */
     ws_convert_options opt;
 } ws_conversion; /* starts as {0} */
 
@@ -30,10 +32,7 @@ WS_MUST_CHECK ws_status ws_conversion_open(ws_conversion *c, const char *dir, co
                                            ws_error *err);
 void ws_conversion_close(ws_conversion *c);
 
-/* Bytes of all tensors in the file. */
-uint64_t ws_conversion_bytes(const ws_conversion *c);
-
-/* Write the file; it appears under its name when it is complete. `quiet` turns the progress bar off. */
+/* Write the file, once; it appears under its name when it is complete. `quiet` turns the progress bar off. */
 WS_MUST_CHECK ws_status ws_conversion_write(ws_conversion *c, const char *out, uint32_t cpu_flags, int n_threads,
                                             bool quiet, ws_error *err);
 

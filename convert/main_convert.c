@@ -49,7 +49,7 @@ static void print_summary(const job *j) {
     const ws_plan *plan = &j->c.plan;
     if (j->o->dry_run) print_plan(j);
     printf("%s '%s': %s, %s, %zu tensors, %s", j->o->dry_run ? "would write" : "wrote", j->out, j->c.source->arch->name,
-           ws_dtype_name(plan->type), plan->n, ws_format_bytes(size, (double)ws_conversion_bytes(&j->c)));
+           ws_dtype_name(plan->type), plan->n, ws_format_bytes(size, (double)j->c.file_bytes));
     if (!j->o->dry_run) printf(", in %s", ws_format_seconds(time, j->seconds));
     printf("\n");
 }
@@ -81,7 +81,7 @@ static ws_status print_json(const job *j, ws_error *err) {
     cJSON_AddBoolToObject(root, "dry_run", j->o->dry_run);
     ws_json_add_u64(root, "n_tensors", j->c.plan.n);
     ws_json_add_u64(root, "n_params", j->c.plan.n_params);
-    ws_json_add_u64(root, "bytes", ws_conversion_bytes(&j->c));
+    ws_json_add_u64(root, "bytes", j->c.file_bytes);
     cJSON_AddNumberToObject(root, "seconds", j->seconds);
     if (j->o->dry_run) cJSON_AddItemToObject(root, "tensors", plan_json(&j->c.plan));
     return ws_json_print(root, stdout, err);

@@ -119,20 +119,20 @@ static void add_normalizer(rules *r, const cJSON *step, int depth) {
 
 /* ---- lookup ---- */
 
-static ws_status check_name(const char *name, ws_error *err) {
-    char list[500];
+ws_status ws_pre_name_check(const char *name, ws_error *err) {
+    char list[400] = "";
     size_t len = 0;
     for (const char *const *n = ws_pretokenizer_names(); *n; n++) {
         if (strcmp(*n, name) == 0) return WS_OK;
-        if (len < sizeof list) len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", len ? ", " : "", *n);
+        if (len + strlen(*n) + 2 < sizeof list) len += (size_t)sprintf(list + len, "%s, ", *n);
     }
-    return ws_fail(err, WS_USAGE, "--pre-tokenizer: '%s' is not one of %s%s", name, list,
-                   len < sizeof list ? "" : ", ...");
+    return ws_fail(err, WS_USAGE, "--pre-tokenizer: '%s' is not known; some that are: %s...",
+                   ws_show(name, strlen(name)).text, list);
 }
 
 ws_status ws_pre_name(const char **out, const cJSON *tokenizer, const char *chosen, const char *path, ws_error *err) {
     *out = chosen;
-    if (chosen) return check_name(chosen, err);
+    if (chosen) return WS_OK;
     rules r = {.len = 0};
     add_normalizer(&r, get(tokenizer, "normalizer"), 0);
     if (cJSON_IsTrue(get(get(tokenizer, "model"), "ignore_merges"))) add_step(&r, "ignore merges", "", "");

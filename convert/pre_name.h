@@ -7,8 +7,11 @@
 #include "error.h"
 #include "json.h"
 
-/* The value of tokenizer.ggml.pre. `chosen` is what the user says, or NULL; `path` names the file in messages.
- * Unknown names and unknown rules are errors. */
+/* Is this a name that the tokenizers here know? WS_USAGE if not: it is the user's choice. */
+WS_MUST_CHECK ws_status ws_pre_name_check(const char *name, ws_error *err);
+
+/* The value of tokenizer.ggml.pre. `chosen` is what the user says (checked), or NULL; `path` names the file in
+ * messages. Unknown rules are an error. */
 WS_MUST_CHECK ws_status ws_pre_name(const char **out, const cJSON *tokenizer, const char *chosen, const char *path,
                                     ws_error *err);
 

@@ -7,10 +7,12 @@
 extern const ws_format ws_formats_c[WS_TYPE_COUNT], ws_formats_avx2[WS_TYPE_COUNT], ws_formats_avx512[WS_TYPE_COUNT],
     ws_formats_neon[WS_TYPE_COUNT];
 
+/* Widest first. */
 static const struct {
     uint32_t needs;
     const ws_format *formats;
-} isas[] = { /* widest first */
+} isas[] = {
+/* widest first */
 #ifdef WS_HAVE_avx512
     {WS_CPU_AVX2 | WS_CPU_AVX512, ws_formats_avx512},
 #endif

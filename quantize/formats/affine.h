@@ -25,9 +25,10 @@ typedef struct {
 /* A search under way. */
 typedef struct {
     const vf32 *x, *w;
-    vf32 *q; /* quants of the try at hand; outside, so that the rest can live in registers */
-    vf32 low, min, max, sum_w, sum_x;
-    vf32 inverse, scale, fitted_min; /* of the try at hand */
+    vf32 *q;                     /* quants of the try at hand; outside, so that the rest can live in registers */
+    vf32 lowest, max;            /* range of the elements and 0 */
+    vf32 min, sum_w, sum_x;      /* min: of the best try */
+    vf32 inverse, scale, fitted; /* try at hand: q = (x - min) * inverse; fitted is the min that comes of it */
     vf32 sum_l, sum_l2, sum_xl, error;
     vi32 usable;
     vf32 best_error;
@@ -38,46 +39,60 @@ V_INLINE vi32 affine_quant(vf32 x, vf32 inverse, vf32 offset, int qmax) {
     return vi_clamp(v_nearest(inverse * (x - offset)), 0, qmax);
 }
 
-V_INLINE void affine_begin(ws_affine_search *s, const vf32 *x, const vf32 *w, int n) {
-    s->x = x;
-    s->w = w;
-    s->min = s->max = x[0];
-    s->sum_w = w[0];
-    s->sum_x = w[0] * x[0];
-    for (int i = 1; i < n; i++) {
-        s->min = v_min(x[i], s->min);
-        s->max = v_max(x[i], s->max);
-        s->sum_w += w[i];
-        s->sum_x += w[i] * x[i];
-    }
-    s->low = s->min = v_min(v_set(0), s->min);
-}
-
-V_INLINE vi32 affine_large(const ws_affine_search *s) {
-    const vf32 reach = v_max(v_abs(s->max - s->min), v_abs(s->low - s->min));
-    return ~v_lt(reach * v_abs(s->inverse), v_set(4e6f)) & v_ne(s->low, s->max);
-}
-
-V_INLINE void affine_count(ws_affine_search *s, int i, int qmax, bool small) {
-    const vf32 q = small ? v_nearest_small(s->inverse * (s->x[i] - s->min), 0, qmax) : v_float(affine_quant(s->x[i], s->inverse, s->min, qmax)), wq = s->w[i] * q;
-    s->q[i] = q;
-    s->sum_l += wq;
-    s->sum_l2 += wq * q;
-    s->sum_xl += wq * s->x[i];
-}
-
 V_INLINE void affine_add_error(ws_affine_search *s, int i, bool absolute) {
-    const vf32 diff = s->scale * s->q[i] + s->fitted_min - s->x[i];
+    const vf32 diff = s->scale * s->q[i] + s->fitted - s->x[i];
     s->error += s->w[i] * (absolute ? v_abs(diff) : diff * diff);
 }
 
-/* Least squares: the scale and min (not above 0) that fit the quants of this try best. */
+/* Sums over the elements, and the plain scale of the range as the first best. */
+V_INLINE void affine_begin(ws_affine_search *s, const ws_affine_rule rule) {
+    vf32 min = s->x[0];
+    s->max = s->x[0];
+    s->sum_w = s->w[0];
+    s->sum_x = s->w[0] * s->x[0];
+    for (int i = 1; i < rule.n; i++) {
+        min = v_min(s->x[i], min);
+        s->max = v_max(s->x[i], s->max);
+        s->sum_w += s->w[i];
+        s->sum_x += s->w[i] * s->x[i];
+    }
+    s->lowest = s->min = s->fitted = v_min(v_set(0), min);
+    s->inverse = (float)rule.qmax / (s->max - s->min);
+    s->scale = 1.0f / s->inverse;
+    s->error = v_set(0);
+    for (int i = 0; i < rule.n; i++) {
+        s->q[i] = v_float(affine_quant(s->x[i], s->inverse, s->min, rule.qmax));
+        affine_add_error(s, i, rule.absolute);
+    }
+    s->best = (ws_affine){.scale = s->scale, .inverse = s->inverse, .offset = s->min};
+    s->best_error = s->error;
+}
+
+/* Lanes with elements that v_nearest_small() may not be given. Rounding keeps order, so the ends of the range tell.
+ * Where the range is empty the quants do not matter: the error is 0 already. */
+V_INLINE vi32 affine_large(const ws_affine_search *s) {
+    const vf32 reach = v_max(v_abs(s->max - s->min), v_abs(s->lowest - s->min));
+    return ~v_lt(reach * v_abs(s->inverse), v_set(0x1p21f)) & v_ne(s->lowest, s->max);
+}
+
+V_INLINE void affine_count(ws_affine_search *s, int i, int qmax, bool small) {
+    const vf32 x = s->x[i];
+    const vf32 q = small ? v_nearest_small(s->inverse * (x - s->min), 0, qmax)
+                         : v_float(affine_quant(x, s->inverse, s->min, qmax));
+    const vf32 wq = s->w[i] * q;
+    s->q[i] = q;
+    s->sum_l += wq;
+    s->sum_l2 += wq * q;
+    s->sum_xl += wq * x;
+}
+
+/* Least squares: the scale and min (not above 0) that suit the quants of this try best. */
 V_INLINE void affine_fit(ws_affine_search *s) {
     const vf32 det = s->sum_w * s->sum_l2 - s->sum_l * s->sum_l;
     const vf32 min = (s->sum_l2 * s->sum_x - s->sum_l * s->sum_xl) / det;
     const vi32 above = v_lt(v_set(0), min);
     s->usable = v_lt(v_set(0), det);
-    s->fitted_min = v_select(above, v_set(0), min);
+    s->fitted = v_select(above, v_set(0), min);
     s->scale = v_select(above, s->sum_xl / s->sum_l2, (s->sum_w * s->sum_xl - s->sum_x * s->sum_l) / det);
 }
 
@@ -87,57 +102,50 @@ V_INLINE void affine_keep_better(ws_affine_search *s) {
     s->best.offset = v_select(better, s->min, s->best.offset);
     s->best.scale = v_select(better, s->scale, s->best.scale);
     s->best_error = v_select(better, s->error, s->best_error);
-    s->min = v_select(better, s->fitted_min, s->min);
+    s->min = v_select(better, s->fitted, s->min);
 }
 
+/* Sub-blocks are searched two by two, step by step: their sums are chains of dependent additions, and two chains
+ * take no longer than one. */
 enum { AFFINE_SIDE = 2 };
 
-/* Over all tries, the scale and min of least weighted error, for AFFINE_SIDE sub-blocks side by side (their sums are
- * chains of dependent additions). A min that is kept moves the range that later tries start from. */
+V_INLINE void affine_try(ws_affine_search *s, const ws_affine_rule rule, float range) {
+    vi32 large = vi_set(0);
+    for (int k = 0; k < AFFINE_SIDE; k++) {
+        s[k].inverse = range / (s[k].max - s[k].min);
+        s[k].sum_l = s[k].sum_l2 = s[k].sum_xl = s[k].error = v_set(0);
+        large |= affine_large(&s[k]);
+    }
+    if (v_any(large))
+        for (int i = 0; i < rule.n; i++)
+            for (int k = 0; k < AFFINE_SIDE; k++) affine_count(&s[k], i, rule.qmax, false);
+    else
+        for (int i = 0; i < rule.n; i++)
+            for (int k = 0; k < AFFINE_SIDE; k++) affine_count(&s[k], i, rule.qmax, true);
+    for (int k = 0; k < AFFINE_SIDE; k++) affine_fit(&s[k]);
+    for (int i = 0; i < rule.n; i++)
+        for (int k = 0; k < AFFINE_SIDE; k++) affine_add_error(&s[k], i, rule.absolute);
+    for (int k = 0; k < AFFINE_SIDE; k++) affine_keep_better(&s[k]);
+}
+
+/* Over all tries, the scale and min of least weighted error, for AFFINE_SIDE neighbouring sub-blocks. A min that is
+ * kept moves the range that later tries start from. */
 V_INLINE void affine_search(ws_affine *found, const vf32 *x, const vf32 *w, const ws_affine_rule rule) {
     ws_affine_search s[AFFINE_SIDE];
     vf32 q[AFFINE_SIDE][32];
-    vi32 flat[AFFINE_SIDE]; /* all elements equal, and not above 0 */
-    const float top = (float)rule.qmax;
     for (int k = 0; k < AFFINE_SIDE; k++) {
+        s[k].x = x + rule.n * k;
+        s[k].w = w + rule.n * k;
         s[k].q = q[k];
-        affine_begin(&s[k], x + rule.n * k, w + rule.n * k, rule.n);
-        flat[k] = v_eq(s[k].max, s[k].min);
-        s[k].inverse = top / (s[k].max - s[k].min);
-        s[k].scale = 1.0f / s[k].inverse;
-        s[k].fitted_min = s[k].min;
-        s[k].error = v_set(0);
-        for (int i = 0; i < rule.n; i++) {
-            s[k].q[i] = v_float(affine_quant(x[rule.n * k + i], s[k].inverse, s[k].min, rule.qmax));
-            affine_add_error(&s[k], i, rule.absolute);
-        }
-        s[k].best = (ws_affine){.scale = s[k].scale, .inverse = s[k].inverse, .offset = s[k].min};
-        s[k].best_error = s[k].error;
+        affine_begin(&s[k], rule);
     }
-    for (int t = 0; t <= rule.last_try; t++) {
-        for (int k = 0; k < AFFINE_SIDE; k++) {
-            s[k].inverse = (rule.first_try + 0.1f * (float)t + top) / (s[k].max - s[k].min);
-            s[k].sum_l = s[k].sum_l2 = s[k].sum_xl = s[k].error = v_set(0);
-        }
-        vi32 large = vi_set(0);
-        for (int k = 0; k < AFFINE_SIDE; k++) large |= affine_large(&s[k]);
-        if (v_any(large)) {
-            for (int i = 0; i < rule.n; i++)
-                for (int k = 0; k < AFFINE_SIDE; k++) affine_count(&s[k], i, rule.qmax, false);
-        } else {
-            for (int i = 0; i < rule.n; i++)
-                for (int k = 0; k < AFFINE_SIDE; k++) affine_count(&s[k], i, rule.qmax, true);
-        }
-        for (int k = 0; k < AFFINE_SIDE; k++) affine_fit(&s[k]);
-        for (int i = 0; i < rule.n; i++)
-            for (int k = 0; k < AFFINE_SIDE; k++) affine_add_error(&s[k], i, rule.absolute);
-        for (int k = 0; k < AFFINE_SIDE; k++) affine_keep_better(&s[k]);
-    }
+    for (int t = 0; t <= rule.last_try; t++) affine_try(s, rule, rule.first_try + 0.1f * (float)t + (float)rule.qmax);
     for (int k = 0; k < AFFINE_SIDE; k++) {
-        found[k] = s[k].best;
+        const vi32 flat = v_eq(s[k].max, s[k].lowest); /* all elements equal, and not above 0 */
+        found[k].scale = v_select(flat, v_set(0), s[k].best.scale);
+        found[k].inverse = v_select(flat, v_set(0), s[k].best.inverse);
+        found[k].offset = s[k].best.offset;
         found[k].minus_min = -s[k].min;
-        found[k].scale = v_select(flat[k], v_set(0), found[k].scale);
-        found[k].inverse = v_select(flat[k], v_set(0), found[k].inverse);
     }
 }
 

@@ -5,9 +5,7 @@ void WS_FN(f32, from_float)(const float *x, void *y, size_t n_blocks) {
     memcpy(y, (const void *)x, n_blocks * sizeof(float));
 }
 
-void WS_FN(f32, to_float)(const void *x, float *y, size_t n_blocks) {
-    memcpy((void *)y, x, n_blocks * sizeof(float));
-}
+void WS_FN(f32, to_float)(const void *x, float *y, size_t n_blocks) { memcpy((void *)y, x, n_blocks * sizeof(float)); }
 
 /* Applies `convert` to n elements of in_bytes each; the last ones, too few for a vector, pass through a buffer. */
 V_INLINE void each_vector(const void *src, void *dst, size_t n, size_t in_bytes, size_t out_bytes,
@@ -38,9 +36,7 @@ void WS_FN(f16, from_float)(const float *x, void *y, size_t n_blocks) {
     each_vector(x, y, n_blocks, 4, 2, float_to_f16);
 }
 
-void WS_FN(f16, to_float)(const void *x, float *y, size_t n_blocks) {
-    each_vector(x, y, n_blocks, 2, 4, f16_to_float);
-}
+void WS_FN(f16, to_float)(const void *x, float *y, size_t n_blocks) { each_vector(x, y, n_blocks, 2, 4, f16_to_float); }
 
 void WS_FN(bf16, from_float)(const float *x, void *y, size_t n_blocks) {
     each_vector(x, y, n_blocks, 4, 2, float_to_bf16);

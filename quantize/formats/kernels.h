@@ -8,19 +8,19 @@
 #include "lanes.h"
 
 /* WS_FN(q4_0, to_float) is ws_q4_0_to_float_avx2 in the build with -DWS_ISA=avx2. */
-#define WS_FN(impl, op) WS_FN_(impl, op, WS_ISA)
-#define WS_FN_(impl, op, isa) WS_FN__(impl, op, isa)
+#define WS_FN(impl, op)        WS_FN_(impl, op, WS_ISA)
+#define WS_FN_(impl, op, isa)  WS_FN__(impl, op, isa)
 #define WS_FN__(impl, op, isa) ws_##impl##_##op##_##isa
 
-#define WS_DTYPE(ID, number, elements, bytes, impl)                      \
-    void WS_FN(impl, from_float)(const float *x, void *y, size_t n_blocks); \
+#define WS_DTYPE(ID, number, elements, bytes, impl)                                                                    \
+    void WS_FN(impl, from_float)(const float *x, void *y, size_t n_blocks);                                            \
     void WS_FN(impl, to_float)(const void *x, float *y, size_t n_blocks);
 #include "dtypes.def"
 #undef WS_DTYPE
 
 /* The table of conversions of this build: ws_formats_avx2. */
-#define WS_TABLE WS_TABLE_(WS_ISA)
-#define WS_TABLE_(isa) WS_TABLE__(isa)
+#define WS_TABLE        WS_TABLE_(WS_ISA)
+#define WS_TABLE_(isa)  WS_TABLE__(isa)
 #define WS_TABLE__(isa) ws_formats_##isa
 
 enum { WS_MAX_ELEMENTS = 256 };

@@ -24,8 +24,8 @@
 #ifndef WS_LANES_H
 #define WS_LANES_H
 
-/* Each of these sets WS_LANES, includes the types (vf32, vi32, vu32) and defines the words in which the sets differ. The
- * tests set WS_LANES themselves, to run the logic of wide vectors on any processor. */
+/* Each of these sets WS_LANES, includes the types (vf32, vi32, vu32) and defines the words in which the sets differ.
+ * The tests set WS_LANES themselves, to run the logic of wide vectors on any processor. */
 #if defined(WS_LANES)
 #include "lanes/any.h"
 #elif defined(WS_ISA_avx512)
@@ -157,8 +157,10 @@ V_INLINE void v_store_lanes(uint8_t *out, size_t stride, const vu32 *words, size
 
 /* words[0..n-1] of lane i go to dst + i * stride, for the first `live` lanes. */
 V_INLINE void v_store_words(void *dst, size_t stride, const vu32 *words, size_t n, size_t live) {
-    if (live == WS_LANES) v_store_lanes(dst, stride, words, n, WS_LANES);
-    else v_store_lanes(dst, stride, words, n, live);
+    if (live == WS_LANES)
+        v_store_lanes(dst, stride, words, n, WS_LANES);
+    else
+        v_store_lanes(dst, stride, words, n, live);
 }
 
 #endif

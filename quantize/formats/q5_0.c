@@ -3,12 +3,10 @@
 
 static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
     const vf32 d = v_extreme(x, 32) / -16.0f;
-    vi32 overflow;
-    const vf32 inverse = v_inverse(d, &overflow);
+    const vf32 inverse = v_inverse(d), middle = v_middle(d, inverse, 16.5f);
     vu32 q[32], words[5];
-    for (int i = 0; i < 32; i++) q[i] = v_whole(x[i] * inverse + 16.5f, 31);
+    for (int i = 0; i < 32; i++) q[i] = v_whole(x[i] * inverse + middle, 31);
     v_pack_5_bits(words, q);
-    v_clear(words, 5, overflow);
     v_store_halves(y, sizeof(ws_q5_0), v_half(d), live);
     v_store_words(y + offsetof(ws_q5_0, qh), sizeof(ws_q5_0), words, 5, live);
 }

@@ -4,13 +4,11 @@
 static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
     const ws_range range = v_range(x);
     const vf32 d = (range.max - range.min) / 31.0f;
-    vi32 overflow;
-    const vf32 inverse = v_inverse(d, &overflow);
+    const vf32 inverse = v_inverse(d);
     vu32 q[32], words[6];
     for (int i = 0; i < 32; i++) q[i] = v_whole((x[i] - range.min) * inverse + 0.5f, 31);
     words[0] = v_half(d) | v_half(range.min) << 16;
     v_pack_5_bits(words + 1, q);
-    v_clear(words + 1, 5, overflow);
     v_store_words(y, sizeof(ws_q5_1), words, 6, live);
 }
 

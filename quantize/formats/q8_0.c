@@ -19,12 +19,10 @@ V_INLINE vf32 max_magnitude(const vf32 *x) {
 
 static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
     const vf32 d = max_magnitude(x) / 127.0f;
-    vi32 overflow;
-    const vf32 inverse = v_inverse(d, &overflow);
+    const vf32 inverse = v_inverse(d);
     vu32 q[32], words[8];
     for (int i = 0; i < 32; i++) q[i] = round_to_byte(x[i] * inverse);
     for (int i = 0; i < 8; i++) words[i] = v_word(q + 4 * i);
-    v_clear(words, 8, overflow);
     v_store_halves(y, sizeof(ws_q8_0), v_half(d), live);
     v_store_words(y + offsetof(ws_q8_0, qs), sizeof(ws_q8_0), words, 8, live);
 }

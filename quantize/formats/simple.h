@@ -15,23 +15,21 @@ V_INLINE ws_range v_range(const vf32 *x) {
     ws_range r[4];
     for (int k = 0; k < 4; k++) r[k] = (ws_range){v_set(FLT_MAX), v_set(-FLT_MAX)};
     for (int i = 0; i < 8; i++)
-        for (int k = 0; k < 4; k++)
-            r[k] = (ws_range){v_min(x[8 * k + i], r[k].min), v_max(x[8 * k + i], r[k].max)};
+        for (int k = 0; k < 4; k++) r[k] = (ws_range){v_min(x[8 * k + i], r[k].min), v_max(x[8 * k + i], r[k].max)};
     for (int k = 1; k < 4; k++) r[0] = (ws_range){v_min(r[k].min, r[0].min), v_max(r[k].max, r[0].max)};
     return r[0];
 }
 
-/* 1/d, or 0 where d is 0. Where 1/d is infinite (d below 2^-128) the reference gets quants from products that are
- * infinite or NaN, all of which become 0 on x86: there `overflow` is set, to clear the quants with. */
-V_INLINE vf32 v_inverse(vf32 d, vi32 *overflow) {
+/* 1/d, but 0 where that is infinite: for d = 0, as in the reference, and for d below 2^-128. There the reference
+ * multiplies by infinity; the products, infinite or NaN, become the integer 0 on x86. */
+V_INLINE vf32 v_inverse(vf32 d) {
     const vf32 inverse = 1.0f / d;
-    const vi32 infinite = v_lt(v_set(FLT_MAX), v_abs(inverse));
-    *overflow = infinite & v_ne(d, v_set(0));
-    return v_select(infinite, v_set(0), inverse);
+    return v_select(v_lt(v_set(FLT_MAX), v_abs(inverse)), v_set(0), inverse);
 }
 
-V_INLINE void v_clear(vu32 *words, int n, vi32 mask) {
-    for (int i = 0; i < n; i++) words[i] &= ~(vu32)mask;
+/* What stands for zero in quants around `middle`: that, but 0 in the second case of v_inverse(). */
+V_INLINE vf32 v_middle(vf32 d, vf32 inverse, float middle) {
+    return v_select(v_eq(inverse, v_set(0)) & v_ne(d, v_set(0)), v_set(0), v_set(middle));
 }
 
 /* The whole part of f, bounded to 0..max; NaN gives 0. */

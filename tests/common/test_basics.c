@@ -152,6 +152,7 @@ Test(progress, units) {
     cr_assert_str_eq(ws_format_bytes(buf, 12), "12 B");
     cr_assert_str_eq(ws_format_bytes(buf, 1536), "1.50 KiB");
     cr_assert_str_eq(ws_format_bytes(buf, 5.5 * (1 << 30)), "5.50 GiB");
+    cr_assert_str_eq(ws_format_seconds(buf, 0.127), "0.13 s");
     cr_assert_str_eq(ws_format_seconds(buf, 59.2), "59 s");
     cr_assert_str_eq(ws_format_seconds(buf, 61), "1:01");
     cr_assert_str_eq(ws_format_seconds(buf, 3723), "1:02:03");

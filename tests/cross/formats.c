@@ -6,9 +6,9 @@
 #include <string.h>
 
 #define TABLE_(isa) ws_formats_##isa
-#define TABLE(isa) TABLE_(isa)
-#define NAME_(isa) #isa
-#define NAME(isa) NAME_(isa)
+#define TABLE(isa)  TABLE_(isa)
+#define NAME_(isa)  #isa
+#define NAME(isa)   NAME_(isa)
 
 extern const ws_format ws_formats_c[WS_TYPE_COUNT], TABLE(WS_CROSS_ISA)[WS_TYPE_COUNT];
 
@@ -32,8 +32,8 @@ static int count_differences(const ws_format *f, const ws_format *c, const ws_dt
             c->to_float(expected_bytes, expected_floats, n);
             f->to_float(expected_bytes, floats, n);
             if (memcmp(bytes, expected_bytes, sizeof bytes) || memcmp(floats, expected_floats, sizeof floats)) {
-                printf("%-5s %s, %zu blocks (%zu bytes, %zu floats): differs\n", info->name, data_patterns[pattern].name,
-                       n, n_bytes, n_floats);
+                printf("%-5s %s, %zu blocks (%zu bytes, %zu floats): differs\n", info->name,
+                       data_patterns[pattern].name, n, n_bytes, n_floats);
                 differences++;
             }
         }

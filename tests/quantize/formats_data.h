@@ -65,10 +65,18 @@ static const struct {
     const char *name;
     data_pattern *make;
 } data_patterns[] = {
-    {"weights", data_weights},     {"heavy tails", data_heavy_tails}, {"constant", data_constant},
-    {"zero", data_zero},           {"signed zeros", data_signed_zeros}, {"subnormal", data_subnormal},
-    {"tiny", data_tiny},           {"huge", data_huge},               {"negative", data_negative},
-    {"offset", data_offset},       {"outlier", data_outlier},         {"ties", data_ties},
+    {"weights", data_weights},
+    {"heavy tails", data_heavy_tails},
+    {"constant", data_constant},
+    {"zero", data_zero},
+    {"signed zeros", data_signed_zeros},
+    {"subnormal", data_subnormal},
+    {"tiny", data_tiny},
+    {"huge", data_huge},
+    {"negative", data_negative},
+    {"offset", data_offset},
+    {"outlier", data_outlier},
+    {"ties", data_ties},
     {"mixed", data_mixed},
 };
 enum { DATA_PATTERNS = sizeof data_patterns / sizeof *data_patterns };
@@ -110,18 +118,10 @@ static const struct {
     ws_dtype type;
     uint64_t checksum;
 } data_checksums[] = {
-    {WS_TYPE_F32, 0x7ac491d27d777929ull},
-    {WS_TYPE_F16, 0x9ebafb9955ee91e2ull},
-    {WS_TYPE_BF16, 0x96c514f19554d139ull},
-    {WS_TYPE_Q4_0, 0x3653b847dceec002ull},
-    {WS_TYPE_Q4_1, 0xf8d3c716077442e9ull},
-    {WS_TYPE_Q5_0, 0x3776d396cb399d3bull},
-    {WS_TYPE_Q5_1, 0xfbc6c2c3b7775ce4ull},
-    {WS_TYPE_Q8_0, 0x67bb49d4f6f573c5ull},
-    {WS_TYPE_Q2_K, 0xc1e2d5994f72bd61ull},
-    {WS_TYPE_Q3_K, 0x79a89e9bae8a01a0ull},
-    {WS_TYPE_Q4_K, 0x71c876ef9c13a033ull},
-    {WS_TYPE_Q5_K, 0x706f77a66427a55aull},
+    {WS_TYPE_F32, 0x7ac491d27d777929ull},  {WS_TYPE_F16, 0x9ebafb9955ee91e2ull},  {WS_TYPE_BF16, 0x96c514f19554d139ull},
+    {WS_TYPE_Q4_0, 0x3653b847dceec002ull}, {WS_TYPE_Q4_1, 0xf8d3c716077442e9ull}, {WS_TYPE_Q5_0, 0x3776d396cb399d3bull},
+    {WS_TYPE_Q5_1, 0xfbc6c2c3b7775ce4ull}, {WS_TYPE_Q8_0, 0x67bb49d4f6f573c5ull}, {WS_TYPE_Q2_K, 0xc1e2d5994f72bd61ull},
+    {WS_TYPE_Q3_K, 0x79a89e9bae8a01a0ull}, {WS_TYPE_Q4_K, 0x71c876ef9c13a033ull}, {WS_TYPE_Q5_K, 0x706f77a66427a55aull},
     {WS_TYPE_Q6_K, 0xbe94b367fdff234cull},
 };
 enum { DATA_CHECKSUMS = sizeof data_checksums / sizeof *data_checksums };

@@ -1,8 +1,7 @@
 /* Every conversion of every instruction set at hand against the definition (one lane, plain C), byte for byte; the
  * definition against known answers. */
-#include "formats_data.h"
-
 #include "cpu.h"
+#include "formats_data.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -16,11 +15,6 @@
 extern const ws_format ws_formats_wide[WS_TYPE_COUNT];
 #endif
 
-typedef struct {
-    const char *name;
-    const ws_format *(*get)(ws_dtype type);
-} isa_row;
-
 static const ws_format *get_c(ws_dtype type) { return ws_format_get(type, 0); }
 static const ws_format *get_avx2(ws_dtype type) { return ws_format_get(type, WS_CPU_AVX2); }
 static const ws_format *get_avx512(ws_dtype type) { return ws_format_get(type, WS_CPU_AVX2 | WS_CPU_AVX512); }
@@ -31,15 +25,16 @@ static const ws_format *get_wide(ws_dtype type) { return &ws_formats_wide[type];
 #endif
 
 static const struct {
-    isa_row isa;
+    const char *name;
+    const ws_format *(*get)(ws_dtype type);
     uint32_t needs;
 } isas[] = {
 #ifdef WS_HAVE_wide
-    {{"wide", get_wide}, 0},
+    {"wide", get_wide, 0},
 #endif
-    {{"avx2", get_avx2}, WS_CPU_AVX2},
-    {{"avx512", get_avx512}, WS_CPU_AVX2 | WS_CPU_AVX512},
-    {{"neon", get_neon}, WS_CPU_NEON},
+    {"avx2", get_avx2, WS_CPU_AVX2},
+    {"avx512", get_avx512, WS_CPU_AVX2 | WS_CPU_AVX512},
+    {"neon", get_neon, WS_CPU_NEON},
 };
 enum { N_ISAS = sizeof isas / sizeof *isas };
 
@@ -77,24 +72,24 @@ Test(formats, known_answers) {
 Test(formats, every_isa_equals_c) {
     for (size_t isa = 0; isa < N_ISAS; isa++) {
         if (!at_hand(isa)) {
-            printf("formats: %s is not on this machine, not tested\n", isas[isa].isa.name);
+            printf("formats: %s is not on this machine, not tested\n", isas[isa].name);
             continue;
         }
         for (int i = 0; i < DATA_CHECKSUMS; i++) {
             const ws_dtype type = data_checksums[i].type;
             const ws_dtype_info *info = ws_dtype_get(type);
-            const ws_format *c = ws_format_get(type, 0), *f = isas[isa].isa.get(type);
+            const ws_format *c = ws_format_get(type, 0), *f = isas[isa].get(type);
             const size_t n_blocks = DATA_FLOATS / info->block_elements, n_bytes = n_blocks * info->block_bytes;
             for (int pattern = 0; pattern < DATA_PATTERNS; pattern++) {
                 data_fill(input, DATA_FLOATS, pattern);
                 c->from_float(input, expected_bytes, n_blocks);
                 f->from_float(input, bytes, n_blocks);
-                cr_expect_arr_eq(bytes, expected_bytes, n_bytes, "%s %s, %s: bytes differ", info->name,
-                                 isas[isa].isa.name, data_patterns[pattern].name);
+                cr_expect_arr_eq(bytes, expected_bytes, n_bytes, "%s %s, %s: bytes differ", info->name, isas[isa].name,
+                                 data_patterns[pattern].name);
                 c->to_float(expected_bytes, expected_floats, n_blocks);
                 f->to_float(expected_bytes, floats, n_blocks);
                 cr_expect_arr_eq(floats, expected_floats, DATA_BYTES, "%s %s, %s: floats differ", info->name,
-                                 isas[isa].isa.name, data_patterns[pattern].name);
+                                 isas[isa].name, data_patterns[pattern].name);
             }
         }
     }
@@ -110,11 +105,11 @@ Test(formats, every_isa_reads_any_bytes_as_c_does) {
         ws_format_get(data_checksums[i].type, 0)->to_float(bytes, expected_floats, n_blocks);
         for (size_t isa = 0; isa < N_ISAS; isa++) {
             if (!at_hand(isa)) continue;
-            isas[isa].isa.get(data_checksums[i].type)->to_float(bytes, floats, n_blocks);
+            isas[isa].get(data_checksums[i].type)->to_float(bytes, floats, n_blocks);
             for (size_t k = 0; k < DATA_FLOATS; k++)
                 if (!(isnan(floats[k]) && isnan(expected_floats[k])))
-                    cr_assert_eq(ws_f32_bits(floats[k]), ws_f32_bits(expected_floats[k]), "%s %s, element %zu", info->name,
-                                 isas[isa].isa.name, k);
+                    cr_assert_eq(ws_f32_bits(floats[k]), ws_f32_bits(expected_floats[k]), "%s %s, element %zu",
+                                 info->name, isas[isa].name, k);
         }
     }
 }
@@ -146,7 +141,7 @@ Test(formats, every_count_of_blocks_stays_in_bounds) {
             for (size_t isa = 0; isa < N_ISAS; isa++)
                 if (at_hand(isa))
                     for (int at_end = 0; at_end < 2; at_end++)
-                        check_bounds(isas[isa].isa.get(type), info, n, at_end, isas[isa].isa.name);
+                        check_bounds(isas[isa].get(type), info, n, at_end, isas[isa].name);
         }
     }
 }
@@ -173,7 +168,7 @@ Test(formats, no_alignment_is_needed) {
         ws_format_get(type, 0)->to_float(expected_bytes, expected_floats, n);
         check_unaligned(ws_format_get(type, 0), type, "c");
         for (size_t isa = 0; isa < N_ISAS; isa++)
-            if (at_hand(isa)) check_unaligned(isas[isa].isa.get(type), type, isas[isa].isa.name);
+            if (at_hand(isa)) check_unaligned(isas[isa].get(type), type, isas[isa].name);
     }
 }
 
@@ -193,8 +188,8 @@ Test(formats, nan_and_infinity_are_survived) {
         c->to_float(bytes, floats, n);
         for (size_t isa = 0; isa < N_ISAS; isa++) {
             if (!at_hand(isa)) continue;
-            isas[isa].isa.get(type)->from_float(input, bytes, n);
-            isas[isa].isa.get(type)->to_float(bytes, floats, n);
+            isas[isa].get(type)->from_float(input, bytes, n);
+            isas[isa].get(type)->to_float(bytes, floats, n);
         }
     }
 }
@@ -223,12 +218,11 @@ Test(formats, small_floats_are_those_of_the_software_definition) {
     cr_assert(x && y && small);
     for (size_t isa = 0; isa <= N_ISAS; isa++) { /* the last is c */
         if (isa < N_ISAS && !at_hand(isa)) continue;
-        const ws_format *(*get)(ws_dtype) = isa < N_ISAS ? isas[isa].isa.get : get_c;
+        const ws_format *(*get)(ws_dtype) = isa < N_ISAS ? isas[isa].get : get_c;
         const size_t n = edge_floats(x);
         cr_assert_eq(n, capacity);
         get(WS_TYPE_F16)->from_float(x, small, n);
-        for (size_t i = 0; i < n; i++)
-            cr_assert_eq(small[i], ws_f32_to_f16(x[i]), "f16 of 0x%08x", ws_f32_bits(x[i]));
+        for (size_t i = 0; i < n; i++) cr_assert_eq(small[i], ws_f32_to_f16(x[i]), "f16 of 0x%08x", ws_f32_bits(x[i]));
         get(WS_TYPE_BF16)->from_float(x, small, n);
         for (size_t i = 0; i < n; i++)
             cr_assert_eq(small[i], ws_f32_to_bf16(x[i]), "bf16 of 0x%08x", ws_f32_bits(x[i]));
@@ -241,6 +235,27 @@ Test(formats, small_floats_are_those_of_the_software_definition) {
             cr_assert_eq(ws_f32_bits(y[h]), ws_f32_bits(ws_bf16_to_f32((uint16_t)h)), "bfloat16 0x%04x", h);
     }
     free(x), free(y), free(small);
+}
+
+/* Scale 1, so that quants are the rounded values: halves go away from zero, their neighbours to the nearest. */
+static void check_q8_0_rounding(const ws_format *f, const char *isa) {
+    static float x[128 * 32];
+    static int8_t block[128][34]; /* the scale's two bytes, 32 quants */
+    for (int k = 0; k < 127; k++) {
+        const float half = (float)k + 0.5f;
+        const float values[] = {127, half, nextafterf(half, 0), nextafterf(half, 127), (float)k};
+        for (int i = 0; i < 32; i++) x[32 * k + i] = i % 10 < 5 ? values[i % 5] : -values[i % 5];
+    }
+    f->from_float(x, block, 127);
+    for (int k = 0; k < 127; k++)
+        for (int i = 0; i < 32; i++)
+            cr_expect_eq(block[k][2 + i], (int)roundf(x[32 * k + i]), "%s: %a", isa, x[32 * k + i]);
+}
+
+Test(formats, q8_0_rounds_halves_away_from_zero) {
+    check_q8_0_rounding(ws_format_get(WS_TYPE_Q8_0, 0), "c");
+    for (size_t isa = 0; isa < N_ISAS; isa++)
+        if (at_hand(isa)) check_q8_0_rounding(isas[isa].get(WS_TYPE_Q8_0), isas[isa].name);
 }
 
 /* A check with meaning rather than bytes: more bits, less error. */

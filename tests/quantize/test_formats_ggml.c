@@ -1,8 +1,7 @@
 /* The definition (one lane) and the widest instruction set at hand against ggml itself, where the environment variable
  * WS_GGML_BASE names its libggml-base.so. WS_GGML_ROUNDS (default 3) times 37 super-blocks of each of the patterns. */
-#include "formats_data.h"
-
 #include "cpu.h"
+#include "formats_data.h"
 
 #include <criterion/criterion.h>
 #include <dlfcn.h>

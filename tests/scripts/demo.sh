@@ -40,12 +40,8 @@ smollm2)
 esac
 
 q4=${f16%-f16.gguf}-q4_k.gguf
-chunks=20
-step quantize "$f16" "$q4" q4_k --check="$text" --check-chunks $chunks
-step infer "$f16" --perplexity "$text" --chunks $chunks
-step infer "$q4" --perplexity "$text" --chunks $chunks
-step inspect "$q4" --summary
+step quantize "$f16" "$q4" q4_k --check="$text" --check-chunks 20
 step inspect "$q4" --verify
 step vram-estimate "$q4" --ctx 2048
 step infer "$q4" -p "$prompt" -n 40 --temp 0
-printf '\nThe files are in %s.\n' "$out"
+printf '\n\nThe files are in %s.\n' "$out"

@@ -12,13 +12,13 @@
 typedef float vf32;
 typedef int32_t vi32;
 typedef uint32_t vu32;
-#define V_MASK(condition) (-(vi32)(condition))
+#define V_MASK(condition)  (-(vi32)(condition))
 #define V_CONVERT(v, type) ((type)(v))
 #else
 typedef float vf32 __attribute__((vector_size(4 * WS_LANES)));
 typedef int32_t vi32 __attribute__((vector_size(4 * WS_LANES)));
 typedef uint32_t vu32 __attribute__((vector_size(4 * WS_LANES)));
-#define V_MASK(condition) ((vi32)(condition))
+#define V_MASK(condition)  ((vi32)(condition))
 #define V_CONVERT(v, type) __builtin_convertvector(v, type)
 #endif
 
