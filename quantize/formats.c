@@ -12,7 +12,6 @@ static const struct {
     uint32_t needs;
     const ws_format *formats;
 } isas[] = {
-/* widest first */
 #ifdef WS_HAVE_avx512
     {WS_CPU_AVX2 | WS_CPU_AVX512, ws_formats_avx512},
 #endif

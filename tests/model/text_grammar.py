@@ -130,19 +130,21 @@ class Gen:
                 return key
         return pairs[-1][0]
 
-    def fill(self, template, **slots):
+    def fill(self, template, /, **slots):
         """Expands choices and slots and repairs articles, but leaves capitals alone (for parts of sentences)."""
+        if template.count("[") != template.count("]"):
+            raise ValueError("unbalanced choice in template: " + template)
         while "[" in template:
             template = CHOICE.sub(lambda m: self.pick(m.group(1).split("|")), template)
         text = template.format(**slots)
         return ARTICLE.sub(lambda m: m.group(1) + article(m.group(2))[1:] + " " + m.group(2), text)
 
-    def say(self, template, **slots):
+    def say(self, template, /, **slots):
         """One or more full sentences."""
         text = " ".join(self.fill(template, **slots).split())
         return SENTENCE.sub(lambda m: m.group(1) + m.group(2).upper(), text)
 
-    def some(self, p, template, **slots):
+    def some(self, p, template, /, **slots):
         """The sentence with probability p, else nothing."""
         return self.say(template, **slots) if self.chance(p) else ""
 

@@ -68,20 +68,20 @@ grocer|grocer's shop|sells fruit and vegetables|sold fruit and vegetables|pair o
 
 # animal | sound (past) | eats | lives | cover | legs | young | size
 ANIMALS = """
-dog|barked|meat and bones|in a kennel|fur|4|puppy|medium
+dog|barked|meat and bones|in a kennel|fur|4|puppy|middle-sized
 cat|meowed|fish and mice|in the house|fur|4|kitten|small
 cow|mooed|grass and hay|in a barn|hair|4|calf|large
 horse|neighed|oats and hay|in a stable|hair|4|foal|large
-sheep|bleated|grass and clover|on the hillside|wool|4|lamb|medium
-goat|bleated|leaves and thistles|in the mountains|hair|4|kid|medium
-pig|grunted|turnips and acorns|in a sty|skin|4|piglet|medium
+sheep|bleated|grass and clover|on the hillside|wool|4|lamb|middle-sized
+goat|bleated|leaves and thistles|in the mountains|hair|4|kid|middle-sized
+pig|grunted|turnips and acorns|in a sty|skin|4|piglet|middle-sized
 hen|clucked|grain and worms|in a coop|feathers|2|chick|small
 duck|quacked|water plants and snails|by the pond|feathers|2|duckling|small
-goose|hissed|grass and seeds|by the river|feathers|2|gosling|medium
+goose|hissed|grass and seeds|by the river|feathers|2|gosling|middle-sized
 rabbit|squeaked|carrots and clover|in a burrow|fur|4|bunny|small
 mouse|squeaked|cheese and crumbs|in a hole in the wall|fur|4|pup|tiny
 owl|hooted|mice and beetles|in a hollow tree|feathers|2|owlet|small
-fox|yelped|hens and berries|in a den|fur|4|cub|medium
+fox|yelped|hens and berries|in a den|fur|4|cub|middle-sized
 wolf|howled|deer and hares|in the deep forest|fur|4|pup|large
 bear|growled|honey and salmon|in a cave|fur|4|cub|large
 frog|croaked|flies and gnats|in the pond|skin|4|tadpole|tiny
@@ -222,3 +222,8 @@ for _i, _town in enumerate(TOWN):
     _town.next = TOWN[(_i * 7 + 5) % len(TOWN)]
     _town.hours = _i * 5 % 9 + 1
     _town.bird = ("owl", "crow", "swan", "duck", "goose", "gull")[_i * 5 % 6]
+for _row in THING:
+    _row.made = {"wood": "wooden", "wool": "woollen", "maple wood": "maple"}.get(_row.material, _row.material)
+for _row in DISH:
+    _row.was, _row.verb_s = "were" if _row.name.endswith("s") else "was", "are" if _row.name.endswith("s") else "is"
+    _row.list = _row.parts.replace(" and ", ", ").split(", ")
