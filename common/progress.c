@@ -24,7 +24,9 @@ char *ws_format_bytes(char *buf, double bytes) {
 
 char *ws_format_seconds(char *buf, double seconds) {
     const long s = (long)(seconds + 0.5);
-    if (s < 60)
+    if (seconds < 9.995)
+        snprintf(buf, 24, "%.2f s", seconds);
+    else if (s < 60)
         snprintf(buf, 24, "%ld s", s);
     else if (s < 3600)
         snprintf(buf, 24, "%ld:%02ld", s / 60, s % 60);

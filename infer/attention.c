@@ -1,7 +1,5 @@
 #include "attention.h"
 
-#include "parallel.h"
-
 #include <math.h>
 #include <string.h>
 
@@ -113,9 +111,9 @@ static void attend_tiles(void *ctx, size_t begin, size_t end, int thread) {
 void ws_attention_run(const ws_attention *a) {
     enum { TILES_PER_THREAD = 4 }; /* at least, so that a single token's heads are shared out too */
     work w = {.a = a, .group = a->hp->n_head / a->hp->n_head_kv};
-    const size_t n_rows = a->n_tokens * w.group, share = (size_t)a->e->n_threads * TILES_PER_THREAD;
+    const size_t n_rows = a->n_tokens * w.group, share = (size_t)ws_team_threads(a->e->team) * TILES_PER_THREAD;
     const size_t even = n_rows * a->hp->n_head_kv / share;
     w.tile_rows = even < 1 ? 1 : even > MAX_ROWS ? MAX_ROWS : even;
     w.n_tiles = (n_rows + w.tile_rows - 1) / w.tile_rows;
-    ws_parallel_for(w.n_tiles * a->hp->n_head_kv, 1, a->e->n_threads, attend_tiles, &w);
+    ws_team_for(a->e->team, w.n_tiles * a->hp->n_head_kv, 1, attend_tiles, &w);
 }

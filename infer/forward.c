@@ -4,7 +4,6 @@
 #include "attention.h"
 #include "cache.h"
 #include "formats.h"
-#include "parallel.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -127,7 +126,6 @@ static void choose_functions(ws_session *s) {
         [WS_ROPE_INTERLEAVED] = s->e.k.rope_interleaved,
         [WS_ROPE_NEOX] = s->e.k.rope_neox,
     };
-    s->e.n_threads = s->o.n_threads;
     s->rope = ropes[s->m->arch->rope];
     s->gate = s->e.k.silu_mul;
 }
@@ -141,9 +139,10 @@ ws_status ws_session_open(ws_session **out, const ws_model *m, const ws_session_
     s->o = *o;
     s->work = ws_alloc_aligned(lay_out(s, &m->hp, NULL), 1, "activations", err);
     s->kv = ws_alloc(ws_cache_bytes(&m->hp, o->kv_type, o->n_ctx), 1, "the KV cache", err);
-    if (!s->work || !s->kv) {
+    const ws_status st = s->work && s->kv ? ws_team_open(&s->e.team, o->n_threads, err) : WS_NOMEM;
+    if (st) {
         ws_session_close(s);
-        return WS_NOMEM;
+        return st;
     }
     lay_out(s, &m->hp, s->work);
     choose_functions(s);
@@ -154,10 +153,13 @@ ws_status ws_session_open(ws_session **out, const ws_model *m, const ws_session_
 
 void ws_session_close(ws_session *s) {
     if (!s) return;
+    ws_team_close(s->e.team);
     free(s->work);
     free(s->kv);
     free(s);
 }
+
+ws_team *ws_session_team(const ws_session *s) { return s->e.team; }
 
 size_t ws_session_position(const ws_session *s) { return s->position; }
 
@@ -178,7 +180,7 @@ typedef struct {
 
 static void each_token(const step *st, ws_parallel_fn *fn) {
     enum { GRAIN = 4 };
-    ws_parallel_for(st->s->n_rows, GRAIN, st->s->o.n_threads, fn, (void *)st);
+    ws_team_for(st->s->e.team, st->s->n_rows, GRAIN, fn, (void *)st);
 }
 
 static void embed_tokens(void *ctx, size_t begin, size_t end, int thread) {

@@ -23,8 +23,9 @@ uint64_t ws_session_bytes(const ws_hparams *hp, const ws_session_options *o);
 WS_MUST_CHECK ws_status ws_session_open(ws_session **out, const ws_model *m, const ws_session_options *o, ws_error *err);
 void ws_session_close(ws_session *s); /* NULL is fine */
 
-size_t ws_session_position(const ws_session *s); /* tokens in the sequence */
+size_t ws_session_position(const ws_session *s);        /* tokens in the sequence */
 void ws_session_rewind(ws_session *s, size_t position); /* forget the tokens from `position` on */
+ws_team *ws_session_team(const ws_session *s);          /* its threads, for work between feeds */
 
 /* Run 1 <= n <= n_batch tokens at the end of the sequence. */
 WS_MUST_CHECK ws_status ws_session_feed(ws_session *s, const int32_t *tokens, size_t n, ws_error *err);

@@ -64,8 +64,9 @@ typedef struct {
 
 /* How a quantized type is multiplied; a row without `decode` is a type that is not. */
 typedef struct {
-    /* Decode n_blocks blocks of 16 rows, rows[r] pointing at the first, into panels of 32 columns each. */
-    void (*decode)(const uint8_t *const rows[WS_LANES], size_t n_blocks, ws_panel *out);
+    /* Decode n_blocks blocks of 16 rows, rows[r] pointing at the first, into panels of 32 columns each. `ahead` is
+     * where as many bytes begin that will be wanted next: a hint to fetch them from memory. */
+    void (*decode)(const uint8_t *const rows[WS_LANES], size_t n_blocks, const uint8_t *ahead, ws_panel *out);
 
     /* y[t][r] = sum over panels p of
      *     float(sum of scale * q * x.q) * (d[r] * x.d[t][p]) + min[0][r] * x.sum32[t][p]

@@ -1,7 +1,5 @@
 #include "matmul.h"
 
-#include "parallel.h"
-
 #include <assert.h>
 
 /* What the threads share: the groups of 16 rows of all products, numbered through. */
@@ -52,10 +50,12 @@ static void mul_blocks(const work *w, const ws_product *p, size_t row, size_t n_
     for (size_t r = 0; r < WS_LANES; r++) /* a last group that is not full repeats its last row */
         rows[r] = p->w->data + (row + (r < n_rows ? r : n_rows - 1)) * p->w->row_bytes;
 
+    const uint8_t *next = rows[0] + WS_LANES * p->w->row_bytes; /* the group after this one */
     for (size_t first = 0; first < n_panels; first += WS_CHUNK) {
         const size_t n = n_panels - first < WS_CHUNK ? n_panels - first : WS_CHUNK;
         const size_t n_blocks = n * WS_GROUP / info->block_elements;
-        kernel->decode(rows, n_blocks, panels);
+        kernel->decode(rows, n_blocks, next, panels);
+        next += WS_LANES * n_blocks * info->block_bytes;
         kernel->mul(&(ws_panel_job){
             .panels = panels,
             .n_panels = n,
@@ -91,6 +91,6 @@ void ws_matmul(const ws_engine *e, const ws_product *p, size_t n_products, const
     assert(n_products <= WS_MAX_PRODUCTS);
     for (size_t i = 0; i < n_products; i++)
         w.first[i + 1] = w.first[i] + (p[i].w->n_out + WS_LANES - 1) / WS_LANES;
-    const size_t n_groups = w.first[n_products], pieces = (size_t)e->n_threads * PIECES;
-    ws_parallel_for(n_groups, (n_groups + pieces - 1) / pieces, e->n_threads, mul_groups, &w);
+    const size_t n_groups = w.first[n_products], pieces = (size_t)ws_team_threads(e->team) * PIECES;
+    ws_team_for(e->team, n_groups, (n_groups + pieces - 1) / pieces, mul_groups, &w);
 }

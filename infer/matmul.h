@@ -4,6 +4,7 @@
 #define WS_MATMUL_H
 
 #include "kernels.h"
+#include "team.h"
 
 /* A weight matrix as it lies in the file: n_out rows of n_in elements. */
 typedef struct {
@@ -34,7 +35,7 @@ enum {
 /* What work is done with: kernels, threads, and WS_CHUNK panels for each thread. */
 typedef struct {
     ws_kernels k;
-    int n_threads;
+    ws_team *team;
     ws_panel *panels;
 } ws_engine;
 

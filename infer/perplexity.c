@@ -3,7 +3,6 @@
 #include "alloc.h"
 #include "cpu.h"
 #include "forward.h"
-#include "parallel.h"
 #include "score.h"
 #include "tokenizer.h"
 
@@ -130,7 +129,7 @@ static ws_status score_batch(evaluation *e, size_t first, size_t end, const int3
         const size_t n = end - row < e->n_rows ? end - row : e->n_rows;
         WS_TRY(ws_session_logits(e->quant.session, row, n, e->quant.logits, err));
         if (e->base.model) WS_TRY(ws_session_logits(e->base.session, row, n, e->base.logits, err));
-        ws_parallel_for(n, 1, e->n_threads, score_rows, &(scoring){e, next + row});
+        ws_team_for(ws_session_team(e->quant.session), n, 1, score_rows, &(scoring){e, next + row});
         for (size_t i = 0; i < n; i++) {
             ws_tally_add(&e->tally, &e->scores[i]);
             e->klds[e->n_klds++] = e->scores[i].kld;

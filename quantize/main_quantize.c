@@ -84,8 +84,6 @@ static void print_summary(const job *j) {
            bits_per_weight(j, j->plan.bytes_to));
     if (j->o->dry_run)
         printf(", nothing written\n");
-    else if (j->seconds < 60)
-        printf(" in %.2f s\n", j->seconds);
     else
         printf(" in %s\n", ws_format_seconds(seconds, j->seconds));
     if (j->plan.n_fallback)

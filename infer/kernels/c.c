@@ -149,7 +149,9 @@ static void decode_rows(const uint8_t *const rows[WS_LANES], size_t n_blocks, ws
 }
 
 #define DECODE(name, ID)                                                                                 \
-    static void rows_##name(const uint8_t *const rows[WS_LANES], size_t n_blocks, ws_panel *out) {       \
+    static void rows_##name(const uint8_t *const rows[WS_LANES], size_t n_blocks, const uint8_t *ahead,  \
+                            ws_panel *out) {                                                             \
+        (void)ahead;                                                                                     \
         decode_rows(rows, n_blocks, out, WS_BYTES_##ID, WS_ELEMENTS_##ID / WS_GROUP, decode_##name);     \
     }
 DECODE(q4_0, Q4_0)
@@ -239,13 +241,16 @@ static void load_bf16(const uint8_t *from, size_t n, float *to) {
 }
 
 static float dot(const uint8_t *w, size_t element_bytes, const float *x, size_t n, load_lanes *load) {
-    float lane[WS_LANES] = {0}, wl[WS_LANES];
+    row_piece sum = {{0}}, wl, xl;
+    float lane[WS_LANES];
     for (size_t i = 0; i < n; i += WS_LANES) {
-        const size_t m = n - i < WS_LANES ? n - i : WS_LANES;
-        load(w + i * element_bytes, m, wl);
-        for (size_t l = 0; l < m; l++) lane[l] += wl[l] * x[i + l];
+        const size_t m = piece_size(i, n);
+        load(w + i * element_bytes, m, lane);
+        load_piece(lane, m, 0, wl);
+        load_piece(x + i, m, 0, xl);
+        for (int v = 0; v < VECTORS; v++) sum[v] += wl[v] * xl[v];
     }
-    return sum_lanes(lane);
+    return sum_lanes(sum);
 }
 
 static void mul_float(const ws_float_job *job, size_t element_bytes, load_lanes *load) {

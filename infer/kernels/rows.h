@@ -1,6 +1,6 @@
 /* rows.h - work on rows of floats, element by element or over 16 lanes: one source, compiled for every instruction
  * set by inclusion. Without contraction (-ffp-contract=off) and with sums in fixed lanes the results are the same
- * bits everywhere; compilers turn the inner loops of 16 into vector instructions. */
+ * bits everywhere. It is written over vectors of eight floats, which compilers turn into the instructions at hand. */
 #ifndef WS_ROWS_H
 #define WS_ROWS_H
 
@@ -10,90 +10,116 @@
 #include <math.h>
 #include <string.h>
 
+typedef float floats __attribute__((vector_size(32)));
+typedef int32_t ints __attribute__((vector_size(32)));
+typedef float loose_floats __attribute__((vector_size(32), aligned(4), may_alias)); /* anywhere in a row */
+typedef int32_t loose_ints __attribute__((vector_size(32), aligned(4), may_alias));
+
+/* Rows are worked on in pieces of 16; the last one is padded. */
+enum { WIDTH = sizeof(floats) / sizeof(float), VECTORS = WS_LANES / WIDTH };
+typedef floats row_piece[VECTORS];
+
+#define ALL(x)             ((floats){0} + (x))
+#define SELECT(mask, a, b) ((floats)(((ints)(a) & (mask)) | ((ints)(b) & ~(mask))))
+
 /* Adding 1.5 * 2^23 rounds a float of magnitude below 2^22 to an integer, found in the low bits of the sum. */
 #define ROUND_MAGIC 12582912.0f
 
-/* exp(x) to about 2 units in the last place: 0 below -87.3, exp(88) above 88, NaN stays NaN.
- * exp(x) = 2^n * exp(r), |r| <= ln(2) / 2; the polynomial is that of Cephes' expf. */
-static inline float row_exp(float x) {
-    const float low = x < -87.3f ? 0.0f : 1.0f;
-    x = x > 88.0f ? 88.0f : x;
-    x = x < -87.3f ? -87.3f : x;
-    const float shifted = x * 1.44269504f + ROUND_MAGIC;
-    const float n = shifted - ROUND_MAGIC;
-    float r = x - n * 0.693359375f; /* ln(2) in two parts: the first has few bits, so n times it is exact */
+static inline size_t piece_size(size_t begin, size_t end) { return end - begin < WS_LANES ? end - begin : WS_LANES; }
+
+/* A last piece of fewer than 16; kept apart from the loops, which it would slow down. */
+__attribute__((noinline)) static void load_part(const float *x, size_t n, float padding, float *lane) {
+    for (size_t l = 0; l < WS_LANES; l++) lane[l] = l < n ? x[l] : padding;
+}
+
+static inline void load_piece(const float *x, size_t n, float padding, row_piece to) {
+    if (n < WS_LANES)
+        load_part(x, n, padding, (float *)to);
+    else
+        for (int v = 0; v < VECTORS; v++) to[v] = *(const loose_floats *)(x + v * WIDTH);
+}
+
+static inline void store_piece(float *x, size_t n, row_piece from) {
+    if (n < WS_LANES)
+        memcpy(x, from, n * sizeof *x);
+    else
+        for (int v = 0; v < VECTORS; v++) *(loose_floats *)(x + v * WIDTH) = from[v];
+}
+
+/* x = exp(x - shift), to about 2 units in the last place: 0 below -87.7, exp(88) above 88, NaN stays NaN.
+ * exp(x) = 2^n * exp(r), |r| <= ln(2) / 2; the polynomial is that of Cephes' expf. The exponent field of 2^n is 0 for
+ * n = -127, which makes the result 0 there without another comparison. */
+static inline void exp_vector(floats *to, float shift) {
+    floats x = *to - shift;
+    x = SELECT(x > ALL(88.0f), ALL(88.0f), x);
+    x = SELECT(x < ALL(-88.0f), ALL(-88.0f), x);
+    const floats shifted = x * 1.44269504f + ROUND_MAGIC, n = shifted - ROUND_MAGIC;
+    floats r = x - n * 0.693359375f; /* ln(2) in two parts: the first has few bits, so n times it is exact */
     r = r + n * 2.12194440e-4f;
-    float p = 1.9875691500e-4f;
+    floats p = ALL(1.9875691500e-4f);
     p = p * r + 1.3981999507e-3f;
     p = p * r + 8.3334519073e-3f;
     p = p * r + 4.1665795894e-2f;
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * (r * r) + r + 1.0f;
-    const float power = ws_f32_from_bits((ws_f32_bits(shifted) - ws_f32_bits(ROUND_MAGIC) + 127u) << 23);
-    return p * power * low;
+    const ints exponent = (ints)shifted - (ints)ALL(ROUND_MAGIC) + 127;
+    *to = p * (floats)(exponent << 23);
 }
 
-static inline float sum_lanes(float *lane) {
-    for (int half = WS_LANES / 2; half > 0; half /= 2)
-        for (int l = 0; l < half; l++) lane[l] += lane[l + half];
-    return lane[0];
+/* exp(x[l] - shift); 0 from n on. */
+static inline void exp_piece(const float *x, size_t n, float shift, row_piece e) {
+    load_piece(x, n, -INFINITY, e);
+    for (int v = 0; v < VECTORS; v++) exp_vector(&e[v], shift);
 }
 
-static inline float max_lanes(float *lane) {
-    for (int half = WS_LANES / 2; half > 0; half /= 2)
-        for (int l = 0; l < half; l++) lane[l] = lane[l] < lane[l + half] ? lane[l + half] : lane[l];
-    return lane[0];
+/* Lanes 8 apart are added, then 4, 2 and 1 apart. */
+static inline float sum_lanes(row_piece from) {
+    const floats s8 = from[0] + from[1];
+    const float a = s8[0] + s8[4], b = s8[1] + s8[5], c = s8[2] + s8[6], d = s8[3] + s8[7];
+    return (a + c) + (b + d);
 }
 
-/* One group of 32: the largest magnitude becomes 127. Magnitudes are compared as integers, which orders NaN above
- * infinity above all numbers. */
-static inline void quantize_group(const float *x, const ws_q8 *to, size_t at, size_t group) {
-    int32_t top = 0, sum[2] = {0, 0};
-    for (int i = 0; i < WS_GROUP; i++) {
-        const int32_t mag = (int32_t)(ws_f32_bits(x[i]) & 0x7fffffff);
-        top = mag > top ? mag : top;
+static inline float row_max(const float *x, size_t n) {
+    row_piece top, lane;
+    for (int v = 0; v < VECTORS; v++) top[v] = ALL(-INFINITY);
+    for (size_t i = 0; i < n; i += WS_LANES) {
+        load_piece(x + i, piece_size(i, n), -INFINITY, lane);
+        for (int v = 0; v < VECTORS; v++) top[v] = SELECT(top[v] < lane[v], lane[v], top[v]);
     }
-    const float amax = ws_f32_from_bits((uint32_t)top);
-    const float to_q = amax >= 1e-30f ? (float)WS_Q8_MAX / amax : 0.0f; /* the inverse of less might be infinite */
-    const float d = top < 0x7f800000 ? amax / (float)WS_Q8_MAX : NAN;
-    int8_t *q = to->q + at;
-    int16_t *q16 = to->q16 + at;
-    for (int i = 0; i < WS_GROUP; i++) {
-        const float shifted = x[i] * to_q + ROUND_MAGIC;
-        q16[i] = (int16_t)(ws_f32_bits(shifted) - ws_f32_bits(ROUND_MAGIC));
-        q[i] = (int8_t)q16[i];
-    }
-    for (int h = 0; h < 2; h++)
-        for (int i = 0; i < WS_GROUP / 2; i++) sum[h] += q[h * WS_GROUP / 2 + i];
-    to->d[group] = d;
-    to->sum32[group] = d * (float)(sum[0] + sum[1]);
-    to->sum16[2 * group] = d * (float)sum[0];
-    to->sum16[2 * group + 1] = d * (float)sum[1];
-}
-
-static void row_quantize(const float *x, const ws_q8 *to, size_t t) {
-    const size_t n_groups = to->n_cols / WS_GROUP;
-    for (size_t g = 0; g < n_groups; g++)
-        quantize_group(x + g * WS_GROUP, to, t * to->n_cols + g * WS_GROUP, t * n_groups + g);
+    const floats t8 = SELECT(top[0] < top[1], top[1], top[0]);
+    float max = t8[0];
+    for (int l = 1; l < WIDTH; l++) max = max < t8[l] ? t8[l] : max;
+    return max;
 }
 
 static void row_rms_norm(const float *x, const float *w, float eps, float *y, size_t n) {
-    float lane[WS_LANES] = {0};
-    size_t i = 0;
-    for (; i + WS_LANES <= n; i += WS_LANES)
-        for (int l = 0; l < WS_LANES; l++) lane[l] += x[i + l] * x[i + l];
-    for (int l = 0; i < n; i++, l++) lane[l] += x[i] * x[i];
-    const float scale = 1.0f / sqrtf(sum_lanes(lane) / (float)n + eps);
-    for (i = 0; i < n; i++) y[i] = x[i] * scale * w[i];
+    row_piece sum = {{0}}, lane;
+    for (size_t i = 0; i < n; i += WS_LANES) {
+        load_piece(x + i, piece_size(i, n), 0, lane);
+        for (int v = 0; v < VECTORS; v++) sum[v] += lane[v] * lane[v];
+    }
+    const float scale = 1.0f / sqrtf(sum_lanes(sum) / (float)n + eps);
+    for (size_t i = 0; i < n; i++) y[i] = x[i] * scale * w[i];
 }
 
 static void row_add(float *y, const float *x, size_t n) {
     for (size_t i = 0; i < n; i++) y[i] += x[i];
 }
 
-static void row_silu_mul(float *restrict y, const float *restrict x, size_t n) {
-    for (size_t i = 0; i < n; i++) y[i] = y[i] / (1.0f + row_exp(-y[i])) * x[i];
+static void row_silu_mul(float *y, const float *x, size_t n) {
+    for (size_t i = 0; i < n; i += WS_LANES) {
+        const size_t m = piece_size(i, n);
+        row_piece gate, up;
+        load_piece(y + i, m, 0, gate);
+        load_piece(x + i, m, 0, up);
+        for (int v = 0; v < VECTORS; v++) {
+            floats e = -gate[v];
+            exp_vector(&e, 0);
+            gate[v] = gate[v] / (1.0f + e) * up[v];
+        }
+        store_piece(y + i, m, gate);
+    }
 }
 
 static void row_rope_interleaved(float *restrict x, const float *restrict cos, const float *restrict sin, size_t n) {
@@ -113,31 +139,70 @@ static void row_rope_neox(float *restrict x, const float *restrict cos, const fl
     }
 }
 
-static float row_max(const float *x, size_t n) {
-    float lane[WS_LANES];
-    for (int l = 0; l < WS_LANES; l++) lane[l] = -INFINITY;
-    size_t i = 0;
-    for (; i + WS_LANES <= n; i += WS_LANES)
-        for (int l = 0; l < WS_LANES; l++) lane[l] = lane[l] < x[i + l] ? x[i + l] : lane[l];
-    for (int l = 0; i < n; i++, l++) lane[l] = lane[l] < x[i] ? x[i] : lane[l];
-    return max_lanes(lane);
+/* ---- 8-bit activations ---- */
+
+/* The largest magnitude among 32 numbers, as bits: integers order NaN above infinity above all numbers. */
+static inline int32_t top_magnitude(const ints x[WS_GROUP / WIDTH]) {
+    ints top = {0};
+    for (int i = 0; i < WS_GROUP / WIDTH; i++) {
+        const ints mag = x[i] & 0x7fffffff, more = mag > top;
+        top = (mag & more) | (top & ~more);
+    }
+    int32_t max = 0;
+    for (int l = 0; l < WIDTH; l++) max = top[l] > max ? top[l] : max;
+    return max;
 }
 
+/* One group of 32: the largest magnitude becomes 127. */
+static inline void quantize_group(const float *x, const ws_q8 *to, size_t at, size_t group) {
+    ints v[WS_GROUP / WIDTH];
+    int32_t q[WS_GROUP], first = 0, second = 0;
+    int16_t *q16 = to->q16 + at;
+    int8_t *q8 = to->q + at;
+    for (int i = 0; i < WS_GROUP / WIDTH; i++) v[i] = *(const loose_ints *)(const void *)(x + i * WIDTH);
+    const int32_t top = top_magnitude(v);
+    const float amax = ws_f32_from_bits((uint32_t)top);
+    const float to_q = amax >= 1e-30f ? (float)WS_Q8_MAX / amax : 0.0f; /* the inverse of less might be infinite */
+    const float d = top < 0x7f800000 ? amax / (float)WS_Q8_MAX : NAN;
+    for (int i = 0; i < WS_GROUP / WIDTH; i++)
+        *(loose_ints *)(q + i * WIDTH) = (ints)((floats)v[i] * to_q + ROUND_MAGIC) - (ints)ALL(ROUND_MAGIC);
+    for (int i = 0; i < WS_GROUP; i++) q16[i] = (int16_t)q[i];
+    for (int i = 0; i < WS_GROUP; i++) q8[i] = (int8_t)q16[i];
+    for (int i = 0; i < WS_GROUP / 2; i++) first += q[i];
+    for (int i = WS_GROUP / 2; i < WS_GROUP; i++) second += q[i];
+    to->d[group] = d;
+    to->sum32[group] = d * (float)(first + second);
+    to->sum16[2 * group] = d * (float)first;
+    to->sum16[2 * group + 1] = d * (float)second;
+}
+
+static void row_quantize(const float *x, const ws_q8 *to, size_t t) {
+    const size_t n_groups = to->n_cols / WS_GROUP;
+    for (size_t g = 0; g < n_groups; g++)
+        quantize_group(x + g * WS_GROUP, to, t * to->n_cols + g * WS_GROUP, t * n_groups + g);
+}
+
+/* ---- exponentials ---- */
+
 static void row_softmax(float *p, size_t n, float scale, ws_softmax *s, float *acc, size_t n_acc) {
+    row_piece sum, e;
     for (size_t i = 0; i < n; i++) p[i] *= scale;
     const float top = row_max(p, n);
     if (!(top <= s->max)) {
-        const float shrink = row_exp(s->max - top); /* 0 for the first span, where max is -infinity */
-        for (int l = 0; l < WS_LANES; l++) s->sum[l] *= shrink;
-        for (size_t i = 0; i < n_acc; i++) acc[i] *= shrink;
+        floats shrink = ALL(s->max); /* -infinity for the first span, which gives 0 */
+        exp_vector(&shrink, top);
+        for (int l = 0; l < WS_LANES; l++) s->sum[l] *= shrink[0];
+        for (size_t i = 0; i < n_acc; i++) acc[i] *= shrink[0];
         s->max = top;
     }
-    const float max = s->max;
-    for (size_t i = 0; i < n; i++) p[i] = row_exp(p[i] - max);
-    size_t i = 0;
-    for (; i + WS_LANES <= n; i += WS_LANES)
-        for (int l = 0; l < WS_LANES; l++) s->sum[l] += p[i + l];
-    for (int l = 0; i < n; i++, l++) s->sum[l] += p[i];
+    load_piece(s->sum, WS_LANES, 0, sum);
+    for (size_t i = 0; i < n; i += WS_LANES) {
+        const size_t m = piece_size(i, n);
+        exp_piece(p + i, m, s->max, e);
+        for (int v = 0; v < VECTORS; v++) sum[v] += e[v];
+        store_piece(p + i, m, e);
+    }
+    store_piece(s->sum, WS_LANES, sum);
 }
 
 /* Blocks small enough for sums in floats; their sums are added as doubles. */
@@ -148,12 +213,12 @@ static double row_log_sum_exp(const float *x, size_t n, size_t *argmax) {
     double sum = 0;
     for (size_t begin = 0; begin < n; begin += SUM_BLOCK) {
         const size_t end = begin + SUM_BLOCK < n ? begin + SUM_BLOCK : n;
-        float lane[WS_LANES] = {0};
-        size_t i = begin;
-        for (; i + WS_LANES <= end; i += WS_LANES)
-            for (int l = 0; l < WS_LANES; l++) lane[l] += row_exp(x[i + l] - max);
-        for (int l = 0; i < end; i++, l++) lane[l] += row_exp(x[i] - max);
-        sum += sum_lanes(lane);
+        row_piece part = {{0}}, e;
+        for (size_t i = begin; i < end; i += WS_LANES) {
+            exp_piece(x + i, piece_size(i, end), max, e);
+            for (int v = 0; v < VECTORS; v++) part[v] += e[v];
+        }
+        sum += (double)sum_lanes(part);
     }
     *argmax = 0;
     while (*argmax + 1 < n && x[*argmax] != max) ++*argmax;
@@ -165,12 +230,15 @@ static double row_divergence(const float *a, double lse_a, const float *b, doubl
     double sum = 0;
     for (size_t begin = 0; begin < n; begin += SUM_BLOCK) {
         const size_t end = begin + SUM_BLOCK < n ? begin + SUM_BLOCK : n;
-        float lane[WS_LANES] = {0};
-        size_t i = begin;
-        for (; i + WS_LANES <= end; i += WS_LANES)
-            for (int l = 0; l < WS_LANES; l++) lane[l] += row_exp(a[i + l] - la) * (a[i + l] - b[i + l] + shift);
-        for (int l = 0; i < end; i++, l++) lane[l] += row_exp(a[i] - la) * (a[i] - b[i] + shift);
-        sum += sum_lanes(lane);
+        row_piece part = {{0}}, e, al, bl;
+        for (size_t i = begin; i < end; i += WS_LANES) {
+            const size_t m = piece_size(i, end);
+            exp_piece(a + i, m, la, e);
+            load_piece(a + i, m, 0, al);
+            load_piece(b + i, m, 0, bl);
+            for (int v = 0; v < VECTORS; v++) part[v] += e[v] * (al[v] - bl[v] + shift);
+        }
+        sum += (double)sum_lanes(part);
     }
     return sum;
 }

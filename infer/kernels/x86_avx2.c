@@ -304,9 +304,16 @@ static inline void decode_q6_k(const uint8_t *const *rows, size_t at, ws_panel *
     put_offsets(scale, gather_f16(rows, at + offsetof(ws_q6_k, d)), 32, out, r0);
 }
 
-#define DECODE(name, ID)                                                                           \
-    static void rows_##name(const uint8_t *const rows[WS_LANES], size_t n_blocks, ws_panel *out) { \
-        for (size_t b = 0; b < n_blocks; b++, out += WS_ELEMENTS_##ID / WS_GROUP) {                \
+static inline void fetch(const uint8_t *ahead, const size_t bytes) {
+    enum { LINE = 64 };
+    for (size_t i = 0; i < bytes; i += LINE) _mm_prefetch((const char *)ahead + i, _MM_HINT_T1);
+}
+
+#define DECODE(name, ID)                                                                                      \
+    static void rows_##name(const uint8_t *const rows[WS_LANES], size_t n_blocks, const uint8_t *ahead,       \
+                            ws_panel *out) {                                                                  \
+        for (size_t b = 0; b < n_blocks; b++, out += WS_ELEMENTS_##ID / WS_GROUP) {                           \
+            fetch(ahead + b * WS_LANES * WS_BYTES_##ID, WS_LANES *WS_BYTES_##ID);                             \
             decode_##name(rows, b * WS_BYTES_##ID, out, 0);                                        \
             decode_##name(rows + HALF, b * WS_BYTES_##ID, out, HALF);                              \
         }                                                                                          \

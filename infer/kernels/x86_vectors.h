@@ -11,7 +11,13 @@
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
+#ifdef WS_SANITIZED /* unrolled and instrumented, this takes compilers many minutes */
+#define UNROLL
+#elif defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define UNROLL _Pragma("GCC unroll 16")
+#endif
 
 enum { VEC_ROWS = WS_LANES / N_VEC };
 
@@ -152,6 +158,14 @@ INLINE void mul_add_tail(const uint8_t *w, size_t w_bytes, const float *x, size_
     mul_add_16(wp[0], sizeof wp[0], xp[0], WS_LANES, acc, n_rows, n_tokens, kind);
 }
 
+/* A single token waits for memory: ask for the rows after these, which follow them in memory, as many bytes as are
+ * being read. */
+INLINE void fetch_ahead(const uint8_t *w, size_t w_bytes, size_t column, const int n_rows, const float_kind kind) {
+    const size_t step = n_rows * kind_bytes(kind);
+    const char *at = (const char *)w + n_rows * w_bytes + column * step;
+    for (size_t i = 0; i < step * WS_LANES; i += 64) _mm_prefetch(at + i, _MM_HINT_T1);
+}
+
 INLINE void float_tile(const ws_float_job *job, size_t r0, size_t t0, const int n_rows, const int n_tokens,
                        const float_kind kind) {
     lanes acc[TILE_R][TILE_T];
@@ -160,8 +174,10 @@ INLINE void float_tile(const ws_float_job *job, size_t r0, size_t t0, const int 
     const uint8_t *w = job->w + r0 * job->w_bytes;
     const float *x = job->x + t0 * job->x_stride;
     const size_t whole = job->n_cols / WS_LANES * WS_LANES;
-    for (size_t c = 0; c < whole; c += WS_LANES)
+    for (size_t c = 0; c < whole; c += WS_LANES) {
+        if (n_tokens == 1) fetch_ahead(w, job->w_bytes, c, n_rows, kind);
         mul_add_16(w + c * kind_bytes(kind), job->w_bytes, x + c, job->x_stride, acc, n_rows, n_tokens, kind);
+    }
     if (whole < job->n_cols)
         mul_add_tail(w + whole * kind_bytes(kind), job->w_bytes, x + whole, job->x_stride, job->n_cols - whole, acc,
                      n_rows, n_tokens, kind);

@@ -1,0 +1,201 @@
+/* Work on rows of floats: the same bits on every instruction set, and close to the mathematical functions. */
+#include "guarded.h"
+
+#include <float.h>
+#include <math.h>
+
+enum { MAX_N = 1100 };
+
+static const size_t lengths[] = {1, 2, 15, 16, 17, 64, 100, 513, MAX_N};
+enum { N_LENGTHS = sizeof lengths / sizeof *lengths };
+
+/* Values over many magnitudes and the edges of the exponential. */
+static void fill(test_random *r, float *x, size_t n) {
+    static const float edges[] = {0, -0.0f, 88, 89, -87.3f, -87.4f, -104, 1e30f, -1e30f, 1e-40f, 0.5f};
+    for (size_t i = 0; i < n; i++) {
+        x[i] = random_float(r) * ldexpf(1, (int)(random_u32(r) % 8));
+        if (random_u32(r) % 50 == 0) x[i] = edges[random_u32(r) % (sizeof edges / sizeof *edges)];
+    }
+}
+
+static float *filled(test_random *r, size_t n) {
+    float *x = guarded(n * sizeof *x);
+    fill(r, x, n);
+    return x;
+}
+
+static float *copy_of(const float *x, size_t n) {
+    float *y = guarded(n * sizeof *y);
+    memcpy(y, x, n * sizeof *y);
+    return y;
+}
+
+typedef void step(const ws_kernels *k, test_random *r, float *y, size_t n);
+
+static void do_norm(const ws_kernels *k, test_random *r, float *y, size_t n) {
+    k->rms_norm(y, filled(r, n), 1e-5f, y, n);
+}
+static void do_add(const ws_kernels *k, test_random *r, float *y, size_t n) { k->add(y, filled(r, n), n); }
+static void do_silu(const ws_kernels *k, test_random *r, float *y, size_t n) { k->silu_mul(y, filled(r, n), n); }
+static void do_interleaved(const ws_kernels *k, test_random *r, float *y, size_t n) {
+    k->rope_interleaved(y, filled(r, n / 2), filled(r, n / 2), n / 2 * 2);
+}
+static void do_neox(const ws_kernels *k, test_random *r, float *y, size_t n) {
+    k->rope_neox(y, filled(r, n / 2), filled(r, n / 2), n / 2 * 2);
+}
+static void do_softmax(const ws_kernels *k, test_random *r, float *y, size_t n) {
+    ws_softmax s = {.max = -INFINITY};
+    float *acc = filled(r, 32);
+    const size_t half = n / 2;
+    if (half) k->softmax(y, half, 0.1f, &s, acc, 32);
+    k->softmax(y + half, n - half, 0.1f, &s, acc, 32);
+    y[0] += s.max + s.sum[3] + s.sum[15] + acc[7];
+}
+static void do_sums(const ws_kernels *k, test_random *r, float *y, size_t n) {
+    size_t top;
+    float *x = filled(r, n);
+    const double a = k->log_sum_exp(y, n, &top), b = k->log_sum_exp(x, n, &top);
+    const double d = k->divergence(y, a, x, b, n);
+    memcpy(y, &d, n > 1 ? sizeof d : sizeof *y);
+}
+
+static void compare(const ws_kernels *c, const ws_kernels *k, const char *name) {
+    step *const steps[] = {do_norm, do_add, do_silu, do_interleaved, do_neox, do_softmax, do_sums};
+    for (size_t s = 0; s < sizeof steps / sizeof *steps; s++)
+        for (size_t i = 0; i < N_LENGTHS; i++) {
+            const size_t n = lengths[i];
+            test_random r = {7 + i}, same;
+            float *want = filled(&r, n), *got = copy_of(want, n);
+            same = r;
+            steps[s](c, &r, want, n);
+            steps[s](k, &same, got, n);
+            cr_assert_arr_eq(got, want, n * sizeof *got, "%s step %zu, length %zu", name, s, n);
+        }
+}
+
+Test(rows, every_instruction_set_gives_the_same_bits) { each_level(compare); }
+
+static void compare_quantize(const ws_kernels *c, const ws_kernels *k, const char *name) {
+    enum { N = 1024 };
+    test_random r = {8};
+    const float *x = filled(&r, N);
+    const ws_kernels *const both[] = {c, k};
+    ws_q8 q[2];
+    for (int i = 0; i < 2; i++) {
+        q[i] = (ws_q8){N, guarded(N), guarded(2 * N), guarded(N / 8), guarded(N / 8), guarded(N / 4)};
+        both[i]->quantize(x, &q[i], 0);
+    }
+    cr_assert_arr_eq(q[0].q, q[1].q, N, "%s", name);
+    cr_assert_arr_eq(q[0].q16, q[1].q16, 2 * N, "%s", name);
+    cr_assert_arr_eq(q[0].d, q[1].d, N / 8, "%s", name);
+    cr_assert_arr_eq(q[0].sum32, q[1].sum32, N / 8, "%s", name);
+    cr_assert_arr_eq(q[0].sum16, q[1].sum16, N / 4, "%s", name);
+}
+
+Test(rows, every_instruction_set_quantizes_the_same) { each_level(compare_quantize); }
+
+static ws_kernels plain(void) {
+    ws_kernels c;
+    ws_kernels_init(&c, 0);
+    return c;
+}
+
+Test(rows, quantized_values_are_within_half_a_step) {
+    enum { N = 1024 };
+    const ws_kernels k = plain();
+    test_random r = {9};
+    int8_t q[N];
+    int16_t q16[N];
+    float x[N], d[N / 32], sum32[N / 32], sum16[N / 16];
+    const ws_q8 to = {N, q, q16, d, sum32, sum16};
+    random_floats(&r, x, N);
+    memset(x + 64, 0, 32 * sizeof *x);
+    k.quantize(x, &to, 0);
+    for (size_t g = 0; g < N / 32; g++) {
+        int sum[2] = {0, 0};
+        for (size_t i = 0; i < 32; i++) {
+            cr_assert_leq(fabs(x[g * 32 + i] - (double)d[g] * q[g * 32 + i]), 0.50001 * d[g]);
+            cr_assert(q[g * 32 + i] >= -127 && q16[g * 32 + i] == q[g * 32 + i]);
+            sum[i / 16] += q[g * 32 + i];
+        }
+        cr_assert_eq(sum32[g], d[g] * (float)(sum[0] + sum[1]));
+        cr_assert_eq(sum16[2 * g], d[g] * (float)sum[0]);
+        cr_assert_eq(sum16[2 * g + 1], d[g] * (float)sum[1]);
+    }
+}
+
+Test(rows, what_is_not_finite_stays_visible_when_quantized) {
+    const ws_kernels k = plain();
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    for (int i = 0; i < 3; i++) {
+        int8_t q[32];
+        int16_t q16[32];
+        float x[32] = {1, 2, 3}, d, sum32, sum16[2];
+        x[17] = bad[i];
+        k.quantize(x, &(ws_q8){32, q, q16, &d, &sum32, sum16}, 0);
+        cr_assert(isnan(d) && isnan(sum32) && isnan(sum16[1]));
+    }
+}
+
+Test(rows, activation_is_close_to_the_exact_one) {
+    const ws_kernels k = plain();
+    for (double x = -100; x < 100; x += 0.01) {
+        float y = (float)x, one = 1;
+        k.silu_mul(&y, &one, 1);
+        const double want = (float)x / (1 + exp(-(double)(float)x));
+        cr_assert_leq(fabs(y - want), 4 * FLT_EPSILON * fabs(want) + 1e-36, "at %g: %g, expected %g", x, y, want);
+    }
+}
+
+Test(rows, norm_is_close_to_the_exact_one) {
+    const ws_kernels k = plain();
+    test_random r = {10};
+    float x[100], w[100], y[100];
+    double squares = 0;
+    random_floats(&r, x, 100);
+    random_floats(&r, w, 100);
+    for (int i = 0; i < 100; i++) squares += (double)x[i] * x[i];
+    k.rms_norm(x, w, 1e-3f, y, 100);
+    for (int i = 0; i < 100; i++) {
+        const double want = x[i] / sqrt(squares / 100 + (double)1e-3f) * w[i];
+        cr_assert_leq(fabs(y[i] - want), 20 * FLT_EPSILON * fabs(want));
+    }
+}
+
+Test(rows, rotation_keeps_to_its_pairs) {
+    const ws_kernels k = plain();
+    const float cos[] = {0, 1}, sin[] = {1, 0}; /* a quarter turn, no turn */
+    float a[] = {1, 2, 3, 4}, b[] = {1, 2, 3, 4};
+    k.rope_interleaved(a, cos, sin, 4);
+    k.rope_neox(b, cos, sin, 4);
+    cr_assert(a[0] == -2 && a[1] == 1 && a[2] == 3 && a[3] == 4);
+    cr_assert(b[0] == -3 && b[2] == 1 && b[1] == 2 && b[3] == 4);
+}
+
+Test(rows, log_sum_exp_of_equal_logits_is_the_log_of_their_number) {
+    const ws_kernels k = plain();
+    float x[MAX_N];
+    size_t top;
+    for (size_t i = 0; i < MAX_N; i++) x[i] = -3;
+    cr_assert_float_eq(k.log_sum_exp(x, MAX_N, &top), log(MAX_N) - 3, 1e-9);
+    x[700] = 5;
+    k.log_sum_exp(x, MAX_N, &top);
+    cr_assert_eq(top, 700);
+    x[3] = NAN;
+    cr_assert(isnan(k.log_sum_exp(x, MAX_N, &top)));
+}
+
+Test(rows, divergence_is_that_of_the_distributions) {
+    const ws_kernels k = plain();
+    test_random r = {11};
+    float a[MAX_N], b[MAX_N];
+    double sum_a = 0, sum_b = 0, want = 0;
+    size_t top;
+    for (size_t i = 0; i < MAX_N; i++) a[i] = 3 * random_float(&r), b[i] = a[i] + 0.1f * random_float(&r);
+    for (size_t i = 0; i < MAX_N; i++) sum_a += exp(a[i]), sum_b += exp(b[i]);
+    for (size_t i = 0; i < MAX_N; i++)
+        want += exp(a[i]) / sum_a * (a[i] - log(sum_a) - b[i] + log(sum_b));
+    const double lse_a = k.log_sum_exp(a, MAX_N, &top), lse_b = k.log_sum_exp(b, MAX_N, &top);
+    cr_assert_float_eq(k.divergence(a, lse_a, b, lse_b, MAX_N), want, 1e-6);
+    cr_assert_float_eq(k.divergence(a, lse_a, a, lse_a, MAX_N), 0, 1e-9);
+}
