@@ -10,14 +10,15 @@ static void *out_of_memory(ws_error *err, size_t n, size_t size, const char *wha
 }
 
 void *ws_alloc(size_t n, size_t size, const char *what, ws_error *err) {
-    void *p = calloc(n ? n : 1, size);
+    uint64_t bytes;
+    void *p = ws_mul_overflows(n, size, &bytes) || bytes > PTRDIFF_MAX ? NULL : calloc(n ? n : 1, size);
     return p ? p : out_of_memory(err, n, size, what);
 }
 
 void *ws_alloc_aligned(size_t n, size_t size, const char *what, ws_error *err) {
     uint64_t bytes;
     void *p;
-    if (ws_mul_overflows(n, size, &bytes) || bytes > SIZE_MAX || posix_memalign(&p, 64, bytes ? bytes : 64) != 0)
+    if (ws_mul_overflows(n, size, &bytes) || bytes > PTRDIFF_MAX || posix_memalign(&p, 64, bytes ? bytes : 64) != 0)
         return out_of_memory(err, n, size, what);
     return p;
 }
@@ -29,7 +30,7 @@ ws_status ws_grow(void *array, size_t *cap, size_t need, size_t size, ws_error *
     void *old, *grown;
     memcpy(&old, array, sizeof old);
     uint64_t bytes;
-    if (ws_mul_overflows(wanted, size, &bytes) || bytes > SIZE_MAX || !(grown = realloc(old, bytes)))
+    if (ws_mul_overflows(wanted, size, &bytes) || bytes > PTRDIFF_MAX || !(grown = realloc(old, bytes)))
         return ws_fail(err, WS_NOMEM, "out of memory: an array needs %zu x %zu bytes", need, size);
     memcpy(array, &grown, sizeof grown);
     *cap = wanted;

@@ -168,8 +168,8 @@ static inline void quantize_group(const float *x, const ws_q8 *to, size_t at, si
         *(loose_ints *)(q + i * WIDTH) = (ints)((floats)v[i] * to_q + ROUND_MAGIC) - (ints)ALL(ROUND_MAGIC);
     for (int i = 0; i < WS_GROUP; i++) q16[i] = (int16_t)q[i];
     for (int i = 0; i < WS_GROUP; i++) q8[i] = (int8_t)q16[i];
-    for (int i = 0; i < WS_GROUP / 2; i++) first += q[i];
-    for (int i = WS_GROUP / 2; i < WS_GROUP; i++) second += q[i];
+    for (int i = 0; i < WS_GROUP / 2; i++) first += q16[i];
+    for (int i = WS_GROUP / 2; i < WS_GROUP; i++) second += q16[i];
     to->d[group] = d;
     to->sum32[group] = d * (float)(first + second);
     to->sum16[2 * group] = d * (float)first;

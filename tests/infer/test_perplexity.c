@@ -66,7 +66,7 @@ static void check_rule(bool bos) {
         }
     }
     cr_assert_eq(ws_perplexity_run(path, text, TEXT_BYTES, &e, &r, &err), WS_OK, "%s", err.msg);
-    cr_assert_eq(r.tokens, n);
+    cr_assert_eq((int)r.tokens, n);
     cr_assert_float_eq(r.ppl / exp(sum / n), 1, 1e-5);
     cr_assert_float_eq(r.ppl_error / (exp(sum / n) * sqrt((squares / n - sum / n * (sum / n)) / (n - 1))), 1, 1e-4);
     unlink(path);
