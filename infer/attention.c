@@ -15,8 +15,8 @@ size_t ws_attention_scratch(const ws_hparams *hp) {
 
 typedef struct {
     const ws_attention *a;
-    size_t group;                /* query heads per KV head */
-    size_t tile_rows, n_tiles;   /* per KV head */
+    size_t group;              /* query heads per KV head */
+    size_t tile_rows, n_tiles; /* per KV head */
 } work;
 
 /* Rows [first, first + n) of one KV head; row i is head i % group of the group, of token i / group. */

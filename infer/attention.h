@@ -13,13 +13,13 @@ typedef struct {
     const ws_engine *e;
     const ws_hparams *hp;
     const ws_cache *cache;
-    float *scratch;    /* ws_attention_scratch() floats for each thread */
+    float *scratch; /* ws_attention_scratch() floats for each thread */
     size_t layer;
     size_t n_tokens;
-    size_t position;   /* of the first token; its key and those of all tokens are in the cache */
-    const float *q;    /* q[t * q_stride + head * head_k + dimension] */
+    size_t position; /* of the first token; its key and those of all tokens are in the cache */
+    const float *q;  /* q[t * q_stride + head * head_k + dimension] */
     size_t q_stride;
-    float *out;        /* out[t * out_stride + head * head_v + dimension] */
+    float *out; /* out[t * out_stride + head * head_v + dimension] */
     size_t out_stride;
 } ws_attention;
 

@@ -10,7 +10,7 @@
 typedef struct {
     ws_dtype type; /* F16 or F32 */
     size_t element_bytes;
-    size_t n_ctx;         /* positions, a multiple of 16 */
+    size_t n_ctx; /* positions, a multiple of 16 */
     size_t n_head_kv, head_k, head_v, v_stride;
     uint8_t *k, *v;
     const ws_format *format;

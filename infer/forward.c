@@ -24,16 +24,18 @@ struct ws_session {
     gate_fn *gate;
 
     /* Activations, one row per token of the batch. */
-    float *x;             /* the residual stream */
-    float *y;             /* what a block adds to it */
-    ws_rows h;            /* x, normed */
-    float *q, *k, *v;     /* queries, keys, values */
-    ws_rows att;          /* what attention gives */
-    ws_rows ff;           /* gate of the feed-forward block, then gate * up */
+    float *x;         /* the residual stream */
+    float *y;         /* what a block adds to it */
+    ws_rows h;        /* x, normed */
+    float *q, *k, *v; /* queries, keys, values */
+    ws_rows att;      /* what attention gives */
+    ws_rows ff;       /* gate of the feed-forward block, then gate * up */
     float *up;
-    float *cos, *sin;     /* of the rotary angles */
-    float *scratch;       /* of attention, per thread */
-    struct { size_t embd, q, k, v, ff; } stride;
+    float *cos, *sin; /* of the rotary angles */
+    float *scratch;   /* of attention, per thread */
+    struct {
+        size_t embd, q, k, v, ff;
+    } stride;
 };
 
 /* ---- memory: one function lays it out, once to learn the size, once to set the pointers ---- */
@@ -65,7 +67,6 @@ static ws_rows carve_rows(carving *c, uint64_t n_rows, uint64_t n_cols) {
     r.x = carve(c, n_rows * r.stride, sizeof *r.x);
     r.q.n_cols = n_cols;
     r.q.q = carve(c, groups * WS_GROUP, sizeof *r.q.q);
-    r.q.q16 = carve(c, groups * WS_GROUP, sizeof *r.q.q16);
     r.q.d = carve(c, groups, sizeof *r.q.d);
     r.q.sum32 = carve(c, groups, sizeof *r.q.sum32);
     r.q.sum16 = carve(c, 2 * groups, sizeof *r.q.sum16);
@@ -282,9 +283,7 @@ static void gate_tokens(void *ctx, size_t begin, size_t end, int thread) {
 
 static void norm(ws_session *s, const float *weight) { each_token(&(step){.s = s, .vector = weight}, norm_tokens); }
 
-static void add_to_stream(ws_session *s, const float *bias) {
-    each_token(&(step){.s = s, .vector = bias}, add_tokens);
-}
+static void add_to_stream(ws_session *s, const float *bias) { each_token(&(step){.s = s, .vector = bias}, add_tokens); }
 
 /* Products of the rows `in` with up to WS_MAX_PRODUCTS matrices. */
 static void project(ws_session *s, const ws_rows *in, const ws_product *p, size_t n) {
@@ -364,7 +363,6 @@ static ws_rows rows_from(const ws_rows *r, size_t first) {
     const size_t groups = r->n_cols / WS_GROUP;
     out.x += first * r->stride;
     out.q.q += first * r->n_cols;
-    out.q.q16 += first * r->n_cols;
     out.q.d += first * groups;
     out.q.sum32 += first * groups;
     out.q.sum16 += 2 * first * groups;

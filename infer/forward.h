@@ -20,7 +20,8 @@ typedef struct ws_session ws_session;
 uint64_t ws_session_bytes(const ws_hparams *hp, const ws_session_options *o);
 
 /* An empty sequence for model m, which is borrowed until close. */
-WS_MUST_CHECK ws_status ws_session_open(ws_session **out, const ws_model *m, const ws_session_options *o, ws_error *err);
+WS_MUST_CHECK ws_status ws_session_open(ws_session **out, const ws_model *m, const ws_session_options *o,
+                                        ws_error *err);
 void ws_session_close(ws_session *s); /* NULL is fine */
 
 size_t ws_session_position(const ws_session *s);        /* tokens in the sequence */

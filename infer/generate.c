@@ -63,7 +63,8 @@ static void emit_rest(generation *g) {
 static ws_status read_prompt(generation *g, ws_error *err) {
     const uint64_t trained = g->m->hp.n_ctx_train;
     WS_TRY(ws_tokenize(g->t, &g->prompt, g->o->prompt, g->o->prompt_bytes, true, true, err));
-    if (g->prompt.n == 0) return ws_fail(err, WS_USAGE, "the prompt is empty, and the model has no token to begin with");
+    if (g->prompt.n == 0)
+        return ws_fail(err, WS_USAGE, "the prompt is empty, and the model has no token to begin with");
     const uint64_t need = g->prompt.n + g->o->n_predict;
     g->ctx = g->o->ctx ? g->o->ctx : need < trained ? need : trained;
     if (g->prompt.n >= g->ctx)

@@ -27,26 +27,20 @@ enum {
 /* 32 columns of 16 rows of a quantized matrix, decoded: x[r][c] = d[r] * scale[h][r] * q[r][c] + min[h][r], where
  * h = c / 16. Rows lie side by side, so that a vector register holds the same columns of several rows and their
  * sums need no shuffling. Types with one scale and minimum for all 32 columns ("whole") leave `scale` alone and use
- * min[0] only; Q8_0, whose quants need all eight bits, uses q16 and has no minimum. */
+ * min[0] only; Q8_0 has no minimum either, and its quants are signed bytes. */
 typedef struct {
-    union {
-        struct {
-            uint8_t q[WS_GROUP / 4][WS_LANES][4]; /* row r, column 4 g + i at q[g][r][i]; at most 63 */
-            int16_t scale[2][WS_LANES][2];        /* twice the same */
-            float min[2][WS_LANES];
-        };
-        int16_t q16[WS_GROUP / 2][WS_LANES][2]; /* row r, column 2 g + i at q16[g][r][i] */
-    };
+    uint8_t q[WS_GROUP / 4][WS_LANES][4]; /* row r, column 4 g + i at q[g][r][i]; at most 63 but for Q8_0 */
+    int16_t scale[2][WS_LANES][2];        /* twice the same */
+    float min[2][WS_LANES];
     float d[WS_LANES];
 } ws_panel;
 
 /* Rows of activations, quantized: x[t][c] = d[t][c / 32] * q[t][c]. Each member is an array of rows; a row of n_cols
- * elements has n_cols quants, as 8-bit and as 16-bit numbers, a scale per 32, and d * (sum of quants) per 32 and
- * per 16. A row that holds a NaN or an infinity has a NaN among its scales. */
+ * elements has n_cols quants, a scale per 32, and d * (sum of quants) per 32 and per 16. A row that holds a NaN or an
+ * infinity has a NaN among its scales. */
 typedef struct {
     size_t n_cols;
     int8_t *q;
-    int16_t *q16;
     float *d, *sum32, *sum16;
 } ws_q8;
 

@@ -91,7 +91,8 @@ static void print_timings(const ws_generated *g, uint64_t seed) {
     char bytes[24];
     fprintf(stderr, "prompt: %" PRIu64 " tokens, %.1f tokens/s; generated: %zu tokens, %.1f tokens/s; ", g->n_prompt,
             rate(g->n_prompt, g->prompt_seconds), g->ids.n, rate(g->n_decoded, g->generate_seconds));
-    fprintf(stderr, "seed %" PRIu64 "; %s beside the weights%s\n", seed, ws_format_bytes(bytes, (double)g->session_bytes),
+    fprintf(stderr, "seed %" PRIu64 "; %s beside the weights%s\n", seed,
+            ws_format_bytes(bytes, (double)g->session_bytes),
             g->stop == WS_STOP_CONTEXT ? "; stopped at the end of the context" : "");
 }
 
@@ -138,8 +139,7 @@ static ws_status generate(const job *j, const ws_model *m, const char *prompt, s
 static ws_status run_generate(const job *j, ws_error *err) {
     char *text = NULL;
     size_t n = j->o->prompt ? strlen(j->o->prompt) : 0;
-    if (j->o->prompt && j->o->prompt_file)
-        return ws_fail(err, WS_USAGE, "give either --prompt or --file, not both");
+    if (j->o->prompt && j->o->prompt_file) return ws_fail(err, WS_USAGE, "give either --prompt or --file, not both");
     if (j->o->prompt_file) WS_TRY(read_text(&text, &n, j->o->prompt_file, err));
     ws_model *m;
     ws_status st = ws_model_open(&m, j->model, print_problem, NULL, err);
@@ -164,8 +164,8 @@ static void report_chunk(void *arg, uint64_t n_chunks, const ws_eval_result *r) 
         p->begun = true;
         ws_progress_add(&p->bar, 1);
     } else if (p->compared) {
-        printf("chunk %4" PRIu64 "/%" PRIu64 "  perplexity %9.4f  base %9.4f  mean KLD %.6f  same top %6.2f %%\n", r->chunks,
-               n_chunks, r->ppl, r->ppl_base, r->mean_kld, 100 * r->top1);
+        printf("chunk %4" PRIu64 "/%" PRIu64 "  perplexity %9.4f  base %9.4f  mean KLD %.6f  same top %6.2f %%\n",
+               r->chunks, n_chunks, r->ppl, r->ppl_base, r->mean_kld, 100 * r->top1);
     } else {
         printf("chunk %4" PRIu64 "/%" PRIu64 "  perplexity %9.4f\n", r->chunks, n_chunks, r->ppl);
     }
@@ -212,8 +212,8 @@ static void print_divergence(const ws_eval_result *r) {
     printf("perplexity        %.4f +/- %.4f\n", r->ppl, r->ppl_error);
     printf("base's            %.4f +/- %.4f\n", r->ppl_base, r->ppl_base_error);
     printf("ln(ratio)         %.6f +/- %.6f\n", r->ln_ratio, r->ln_ratio_error);
-    printf("KL divergence     mean %.6f +/- %.6f, median %.6f, 99.9 %% %.6f, max %.6f\n", r->mean_kld, r->mean_kld_error,
-           r->median_kld, r->kld_999, r->max_kld);
+    printf("KL divergence     mean %.6f +/- %.6f, median %.6f, 99.9 %% %.6f, max %.6f\n", r->mean_kld,
+           r->mean_kld_error, r->median_kld, r->kld_999, r->max_kld);
     printf("same top token    %.3f %%\n", 100 * r->top1);
     printf("probability       rms difference %.3f %%, mean %+.3f %%\n", 100 * r->rms_dp, 100 * r->mean_dp);
     printf("over %" PRIu64 " tokens of %" PRIu64 " chunks\n", r->tokens, r->chunks);
@@ -335,7 +335,8 @@ static ws_status run(const options *o, const ws_args *args, ws_error *err) {
         if (chosen) return ws_fail(err, WS_USAGE, "give one of --prompt, --file, --perplexity, --kld-base, --logits");
         chosen = modes[i].run;
     }
-    if (!chosen) return ws_fail(err, WS_USAGE, "nothing to do: give --prompt, --file, --perplexity, --kld-base or --logits");
+    if (!chosen)
+        return ws_fail(err, WS_USAGE, "nothing to do: give --prompt, --file, --perplexity, --kld-base or --logits");
     if (args->n_args > 1 && !o->kld_base) return ws_fail(err, WS_USAGE, "unexpected argument '%s'", args->arg[1]);
 
     job j = {.o = o, .model = args->arg[0], .text = args->n_args > 1 ? args->arg[1] : NULL};
@@ -346,21 +347,34 @@ static ws_status run(const options *o, const ws_args *args, ws_error *err) {
 
 int main(int argc, char **argv) {
     static const char *const kv_types[] = {"f16", "f32", NULL};
-    options o = {.kv_type = "f16", .n_predict = 128, .batch = 512, .top_k = 40, .seed = -1, .temp = 0.8, .top_p = 0.95, .min_p = 0.05};
+    options o = {.kv_type = "f16",
+                 .n_predict = 128,
+                 .batch = 512,
+                 .top_k = 40,
+                 .seed = -1,
+                 .temp = 0.8,
+                 .top_p = 0.95,
+                 .min_p = 0.05};
     const ws_option rows[] = {
         {"prompt", 'p', WS_OPT_TEXT, &o.prompt, "TEXT", "continue this text", 0, 0, NULL},
         {"file", 'f', WS_OPT_TEXT, &o.prompt_file, "FILE", "continue the text in this file", 0, 0, NULL},
-        {"predict", 'n', WS_OPT_INT, &o.n_predict, "N", "generate at most N tokens (default: 128)", 1, MAX_TOKENS, NULL},
-        {"temp", 0, WS_OPT_REAL, &o.temp, "T", "temperature; 0: always the most probable token (default: 0.8)", 0, 1000, NULL},
-        {"top-k", 0, WS_OPT_INT, &o.top_k, "K", "choose among the K most probable; 0: all (default: 40)", 0, MAX_TOKENS, NULL},
+        {"predict", 'n', WS_OPT_INT, &o.n_predict, "N", "generate at most N tokens (default: 128)", 1, MAX_TOKENS,
+         NULL},
+        {"temp", 0, WS_OPT_REAL, &o.temp, "T", "temperature; 0: always the most probable token (default: 0.8)", 0, 1000,
+         NULL},
+        {"top-k", 0, WS_OPT_INT, &o.top_k, "K", "choose among the K most probable; 0: all (default: 40)", 0, MAX_TOKENS,
+         NULL},
         {"top-p", 0, WS_OPT_REAL, &o.top_p, "P", "... that together have probability P (default: 0.95)", 0, 1, NULL},
         {"min-p", 0, WS_OPT_REAL, &o.min_p, "P", "... and each P times the best one's (default: 0.05)", 0, 1, NULL},
-        {"seed", 0, WS_OPT_INT, &o.seed, "S", "of the random choices (default: -1, a new one each time)", -1, 4294967295.0, NULL},
+        {"seed", 0, WS_OPT_INT, &o.seed, "S", "of the random choices (default: -1, a new one each time)", -1,
+         4294967295.0, NULL},
         {"perplexity", 0, WS_OPT_TEXT, &o.perplexity, "FILE", "perplexity on the text in FILE", 0, 0, NULL},
         {"kld-base", 0, WS_OPT_TEXT, &o.kld_base, "BASE", "KL divergence from the model BASE on a text", 0, 0, NULL},
-        {"chunks", 0, WS_OPT_INT, &o.chunks, "N", "at most N chunks of the text; 0: all (default)", 0, MAX_TOKENS, NULL},
+        {"chunks", 0, WS_OPT_INT, &o.chunks, "N", "at most N chunks of the text; 0: all (default)", 0, MAX_TOKENS,
+         NULL},
         {"logits", 0, WS_OPT_TEXT, &o.logits, "IDS", "logits after these token ids, as in 1,2,3", 0, 0, NULL},
-        {"ctx", 'c', WS_OPT_INT, &o.ctx, "N", "context; --perplexity: tokens of a chunk (default: 512)", 4, MAX_TOKENS, NULL},
+        {"ctx", 'c', WS_OPT_INT, &o.ctx, "N", "context; --perplexity: tokens of a chunk (default: 512)", 4, MAX_TOKENS,
+         NULL},
         {"batch", 'b', WS_OPT_INT, &o.batch, "N", "tokens of a prompt run at a time (default: 512)", 1, 65536, NULL},
         {"kv-type", 0, WS_OPT_CHOICE, &o.kv_type, "TYPE", "type of the KV cache: f16 (default) or f32", 0, 0, kv_types},
         {0},
@@ -369,7 +383,8 @@ int main(int argc, char **argv) {
         .tool = "infer",
         .synopsis = "MODEL.gguf (-p TEXT | --perplexity FILE | --kld-base BASE.gguf FILE | --logits IDS) [options]",
         .summary = "Run a model: continue a text, or measure how well it predicts one.",
-        .notes = "The prompt is used as it is: BOS is added if the model asks for it, no chat template is applied. Standard\n"
+        .notes = "The prompt is used as it is: BOS is added if the model asks for it, no chat template is applied. "
+                 "Standard\n"
                  "output holds the generated text only; generation stops at the model's end tokens.",
         .examples = "  infer model.gguf -p 'Once upon a time' -n 64 --temp 0\n"
                     "  infer model-q4_k.gguf --perplexity text.txt --chunks 20\n"

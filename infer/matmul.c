@@ -89,8 +89,7 @@ void ws_matmul(const ws_engine *e, const ws_product *p, size_t n_products, const
     enum { PIECES = 8 }; /* per thread, so that a thread that is held up leaves work to the others */
     work w = {.e = e, .p = p, .x = x, .n_tokens = n_tokens};
     assert(n_products <= WS_MAX_PRODUCTS);
-    for (size_t i = 0; i < n_products; i++)
-        w.first[i + 1] = w.first[i] + (p[i].w->n_out + WS_LANES - 1) / WS_LANES;
+    for (size_t i = 0; i < n_products; i++) w.first[i + 1] = w.first[i] + (p[i].w->n_out + WS_LANES - 1) / WS_LANES;
     const size_t n_groups = w.first[n_products], pieces = (size_t)ws_team_threads(e->team) * PIECES;
     ws_team_for(e->team, n_groups, (n_groups + pieces - 1) / pieces, mul_groups, &w);
 }

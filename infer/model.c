@@ -15,9 +15,9 @@ typedef struct {
     size_t at;
 } slot;
 
-#define MODEL(member)        offsetof(ws_model, member)
-#define LAYER(member)        offsetof(ws_layer, member)
-#define BLK                  "blk.%u."
+#define MODEL(member) offsetof(ws_model, member)
+#define LAYER(member) offsetof(ws_layer, member)
+#define BLK           "blk.%u."
 
 static const slot model_slots[] = {
     {"token_embd.weight", false, MODEL(embd)},

@@ -37,7 +37,8 @@ WS_MUST_CHECK ws_status ws_model_open(ws_model **out, const char *path, ws_probl
                                       ws_error *err);
 
 /* The same for a file that is already open; `g` is closed with the model (and closed if this fails). */
-WS_MUST_CHECK ws_status ws_model_open_gguf(ws_model **out, ws_gguf *g, ws_problem_fn *problem, void *arg, ws_error *err);
+WS_MUST_CHECK ws_status ws_model_open_gguf(ws_model **out, ws_gguf *g, ws_problem_fn *problem, void *arg,
+                                           ws_error *err);
 
 void ws_model_close(ws_model *m); /* NULL is fine */
 

@@ -88,10 +88,11 @@ static ws_status check_same_vocabulary(const evaluation *e, ws_error *err) {
     const ws_kv *a = ws_gguf_kv(e->quant.model->gguf, key), *b = ws_gguf_kv(e->base.model->gguf, key);
     const uint64_t n = e->quant.model->hp.n_vocab, n_base = e->base.model->hp.n_vocab;
     if (n != n_base)
-        return ws_fail(err, WS_FORMAT, "the models' vocabularies differ: %" PRIu64 " and %" PRIu64 " tokens", n, n_base);
+        return ws_fail(err, WS_FORMAT, "the models' vocabularies differ: %" PRIu64 " and %" PRIu64 " tokens", n,
+                       n_base);
     if (a && b && (a->raw_bytes != b->raw_bytes || memcmp(a->raw, b->raw, a->raw_bytes) != 0))
-        return ws_fail(err, WS_FORMAT, "the models' vocabularies differ: both have %" PRIu64 " tokens, but not the same",
-                       n);
+        return ws_fail(err, WS_FORMAT,
+                       "the models' vocabularies differ: both have %" PRIu64 " tokens, but not the same", n);
     return WS_OK;
 }
 

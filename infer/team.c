@@ -122,7 +122,8 @@ void ws_team_for(ws_team *t, size_t n, size_t grain, ws_parallel_fn *fn, void *c
     atomic_store_explicit(&t->grain, grain, memory_order_relaxed);
     atomic_store_explicit(&t->done, 0, memory_order_relaxed);
     atomic_store_explicit(&t->pieces, pieces, memory_order_relaxed);
-    atomic_store(&t->claim, (uint64_t)loop << 32 | pieces); /* sequentially consistent, as is `sleeping`: nobody is missed */
+    atomic_store(&t->claim,
+                 (uint64_t)loop << 32 | pieces); /* sequentially consistent, as is `sleeping`: nobody is missed */
     wake_sleepers(t);
     while (do_piece(t, 0)) continue;
     wait_for_pieces(t, pieces);

@@ -54,7 +54,7 @@ static void decode_q5_1(const void *block, ws_panel *out, int r) {
 
 static void decode_q8_0(const void *block, ws_panel *out, int r) {
     const ws_q8_0 *b = block;
-    for (int c = 0; c < 32; c++) out->q16[c / 2][r][c % 2] = b->qs[c];
+    for (int c = 0; c < 32; c++) set_q(out, r, c, (uint8_t)b->qs[c]);
     out->d[r] = ws_f16_to_f32(b->d);
 }
 
@@ -122,8 +122,7 @@ static void decode_q5_k(const void *block, ws_panel *out, int r) {
     const ws_q5_k *b = block;
     for (int p = 0; p < 8; p++)
         for (int c = 0; c < 32; c++)
-            set_q(&out[p], r, c,
-                  (b->qs[p / 2 * 32 + c] >> (p % 2 * 4) & 15) | (unsigned)(b->qh[c] >> p & 1) << 4);
+            set_q(&out[p], r, c, (b->qs[p / 2 * 32 + c] >> (p % 2 * 4) & 15) | (unsigned)(b->qh[c] >> p & 1) << 4);
     set_q4_k_scales(out, r, b->d, b->dmin, b->scales);
 }
 
@@ -148,11 +147,11 @@ static void decode_rows(const uint8_t *const rows[WS_LANES], size_t n_blocks, ws
         for (int r = 0; r < WS_LANES; r++) decode(rows[r] + b * block_bytes, out + b * block_panels, r);
 }
 
-#define DECODE(name, ID)                                                                                 \
-    static void rows_##name(const uint8_t *const rows[WS_LANES], size_t n_blocks, const uint8_t *ahead,  \
-                            ws_panel *out) {                                                             \
-        (void)ahead;                                                                                     \
-        decode_rows(rows, n_blocks, out, WS_BYTES_##ID, WS_ELEMENTS_##ID / WS_GROUP, decode_##name);     \
+#define DECODE(name, ID)                                                                                               \
+    static void rows_##name(const uint8_t *const rows[WS_LANES], size_t n_blocks, const uint8_t *ahead,                \
+                            ws_panel *out) {                                                                           \
+        (void)ahead;                                                                                                   \
+        decode_rows(rows, n_blocks, out, WS_BYTES_##ID, WS_ELEMENTS_##ID / WS_GROUP, decode_##name);                   \
     }
 DECODE(q4_0, Q4_0)
 DECODE(q4_1, Q4_1)
@@ -198,12 +197,13 @@ static void add_halves(const ws_panel *p, const ws_q8 *x, size_t group, float *y
     }
 }
 
-static void add_q16(const ws_panel *p, const ws_q8 *x, size_t group, float *y) {
+/* |sum| <= 32 * 128 * 127 < 2^19 */
+static void add_signed(const ws_panel *p, const ws_q8 *x, size_t group, float *y) {
     int32_t sum[WS_LANES] = {0};
-    const int16_t *q = x->q16 + group * WS_GROUP;
-    for (int g = 0; g < WS_GROUP / 2; g++)
+    const int8_t *q = x->q + group * WS_GROUP;
+    for (int g = 0; g < WS_GROUP / 4; g++)
         for (int r = 0; r < WS_LANES; r++)
-            for (int i = 0; i < 2; i++) sum[r] += p->q16[g][r][i] * q[2 * g + i];
+            for (int i = 0; i < 4; i++) sum[r] += (int8_t)p->q[g][r][i] * q[4 * g + i];
     for (int r = 0; r < WS_LANES; r++) y[r] += (float)sum[r] * (p->d[r] * x->d[group]);
 }
 
@@ -219,7 +219,7 @@ static void mul_panels(const ws_panel_job *job, void (*add)(const ws_panel *, co
 
 static void mul_whole(const ws_panel_job *job) { mul_panels(job, add_whole); }
 static void mul_halves(const ws_panel_job *job) { mul_panels(job, add_halves); }
-static void mul_q16(const ws_panel_job *job) { mul_panels(job, add_q16); }
+static void mul_signed(const ws_panel_job *job) { mul_panels(job, add_signed); }
 
 /* ---- products of float rows ---- */
 
@@ -302,7 +302,7 @@ void ws_kernels_init_c(ws_kernels *k) {
     k->panel[WS_TYPE_Q4_1] = (ws_panel_kernel){rows_q4_1, mul_whole};
     k->panel[WS_TYPE_Q5_0] = (ws_panel_kernel){rows_q5_0, mul_whole};
     k->panel[WS_TYPE_Q5_1] = (ws_panel_kernel){rows_q5_1, mul_whole};
-    k->panel[WS_TYPE_Q8_0] = (ws_panel_kernel){rows_q8_0, mul_q16};
+    k->panel[WS_TYPE_Q8_0] = (ws_panel_kernel){rows_q8_0, mul_signed};
     k->panel[WS_TYPE_Q2_K] = (ws_panel_kernel){rows_q2_k, mul_halves};
     k->panel[WS_TYPE_Q3_K] = (ws_panel_kernel){rows_q3_k, mul_halves};
     k->panel[WS_TYPE_Q4_K] = (ws_panel_kernel){rows_q4_k, mul_whole};

@@ -157,7 +157,6 @@ static inline int32_t top_magnitude(const ints x[WS_GROUP / WIDTH]) {
 static inline void quantize_group(const float *x, const ws_q8 *to, size_t at, size_t group) {
     ints v[WS_GROUP / WIDTH];
     int32_t q[WS_GROUP], first = 0, second = 0;
-    int16_t *q16 = to->q16 + at;
     int8_t *q8 = to->q + at;
     for (int i = 0; i < WS_GROUP / WIDTH; i++) v[i] = *(const loose_ints *)(const void *)(x + i * WIDTH);
     const int32_t top = top_magnitude(v);
@@ -166,10 +165,9 @@ static inline void quantize_group(const float *x, const ws_q8 *to, size_t at, si
     const float d = top < 0x7f800000 ? amax / (float)WS_Q8_MAX : NAN;
     for (int i = 0; i < WS_GROUP / WIDTH; i++)
         *(loose_ints *)(q + i * WIDTH) = (ints)((floats)v[i] * to_q + ROUND_MAGIC) - (ints)ALL(ROUND_MAGIC);
-    for (int i = 0; i < WS_GROUP; i++) q16[i] = (int16_t)q[i];
-    for (int i = 0; i < WS_GROUP; i++) q8[i] = (int8_t)q16[i];
-    for (int i = 0; i < WS_GROUP / 2; i++) first += q16[i];
-    for (int i = WS_GROUP / 2; i < WS_GROUP; i++) second += q16[i];
+    for (int i = 0; i < WS_GROUP; i++) q8[i] = (int8_t)q[i];
+    for (int i = 0; i < WS_GROUP / 2; i++) first += q8[i];
+    for (int i = WS_GROUP / 2; i < WS_GROUP; i++) second += q8[i];
     to->d[group] = d;
     to->sum32[group] = d * (float)(first + second);
     to->sum16[2 * group] = d * (float)first;

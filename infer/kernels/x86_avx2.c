@@ -13,16 +13,19 @@
 #define VF        __m256
 #define LOAD_I(p) _mm256_loadu_si256((const __m256i *)(p))
 #define N_VEC     2
+/* Bytes of x with the signs of w's; 0 where w is 0. */
+#define WITH_SIGN(x, w) _mm256_sign_epi8(x, w)
 enum { TILE = 4, TILE_R = 4, TILE_T = 3, ATTN_ROWS = 4 };
 
 /* 16 floats of the kind AS_F32, AS_F16 or AS_BF16 at p. */
-#define LOAD_16(p, kind)   load_16(p, (int)(kind))
-#define ADD_LANES(l)       add_lanes((l).v[0], (l).v[1])
-#define HALF_AT(p, at)     _mm_loadu_si128((const __m128i *)((const uint8_t *)(p) + (at)))
-#define BF16_AT(p, at)     _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(HALF_AT(p, at)), 16))
-#define FLOATS_AT(p, at)   _mm256_loadu_ps((const float *)(const void *)((const uint8_t *)(p) + (at)))
-#define LOAD_8(p, i, kind) ((kind) == 0 ? FLOATS_AT(p, 32 * (i)) : (kind) == 1 ? _mm256_cvtph_ps(HALF_AT(p, 16 * (i))) : BF16_AT(p, 16 * (i)))
-#define load_16(p, kind)   ((lanes){{LOAD_8(p, 0, kind), LOAD_8(p, 1, kind)}})
+#define LOAD_16(p, kind) load_16(p, (int)(kind))
+#define ADD_LANES(l)     add_lanes((l).v[0], (l).v[1])
+#define HALF_AT(p, at)   _mm_loadu_si128((const __m128i *)((const uint8_t *)(p) + (at)))
+#define BF16_AT(p, at)   _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(HALF_AT(p, at)), 16))
+#define FLOATS_AT(p, at) _mm256_loadu_ps((const float *)(const void *)((const uint8_t *)(p) + (at)))
+#define LOAD_8(p, i, kind)                                                                                             \
+    ((kind) == 0 ? FLOATS_AT(p, 32 * (i)) : (kind) == 1 ? _mm256_cvtph_ps(HALF_AT(p, 16 * (i))) : BF16_AT(p, 16 * (i)))
+#define load_16(p, kind) ((lanes){{LOAD_8(p, 0, kind), LOAD_8(p, 1, kind)}})
 
 static inline float add_lanes(__m256 low, __m256 high) {
     const __m256 s8 = _mm256_add_ps(low, high);
@@ -53,8 +56,8 @@ static inline __m256i gather_32(const uint8_t *const *rows, size_t at) {
 /* to[k] = bytes at + 4 k .. at + 4 k + 3 of the 8 rows, for k = 0..3. */
 static inline void transpose_16(const uint8_t *const *rows, size_t at, __m256i to[4]) {
     __m256i v[4], pair[4];
-    UNROLL for (int i = 0; i < 4; i++)
-        v[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(HALF_AT(rows[i], at)), HALF_AT(rows[i + 4], at), 1);
+    UNROLL for (int i = 0; i < 4; i++) v[i] =
+        _mm256_inserti128_si256(_mm256_castsi128_si256(HALF_AT(rows[i], at)), HALF_AT(rows[i + 4], at), 1);
     pair[0] = _mm256_unpacklo_epi32(v[0], v[1]), pair[1] = _mm256_unpackhi_epi32(v[0], v[1]);
     pair[2] = _mm256_unpacklo_epi32(v[2], v[3]), pair[3] = _mm256_unpackhi_epi32(v[2], v[3]);
     to[0] = _mm256_unpacklo_epi64(pair[0], pair[2]), to[1] = _mm256_unpackhi_epi64(pair[0], pair[2]);
@@ -101,10 +104,10 @@ static inline void nibbles(const uint8_t *const *rows, size_t at, __m256i q[8]) 
 static inline void fifth_bits(__m256i bits, __m256i q[8]) {
     const __m256i own = _mm256_set1_epi32((int)0x80402010u), sixteen = BYTES(16);
     UNROLL for (int byte = 0; byte < 4; byte++) {
-        const __m256i spread = _mm256_shuffle_epi8(
-            bits, _mm256_add_epi8(_mm256_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c, 0, 0x04040404, 0x08080808,
-                                                    0x0c0c0c0c),
-                                  BYTES((char)byte)));
+        const __m256i spread =
+            _mm256_shuffle_epi8(bits, _mm256_add_epi8(_mm256_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c, 0,
+                                                                        0x04040404, 0x08080808, 0x0c0c0c0c),
+                                                      BYTES((char)byte)));
         const __m256i low = _mm256_and_si256(_mm256_slli_epi16(spread, 4), own), high = _mm256_and_si256(spread, own);
         q[2 * byte] = _mm256_or_si256(q[2 * byte], _mm256_min_epu8(low, sixteen));
         q[2 * byte + 1] = _mm256_or_si256(q[2 * byte + 1], _mm256_min_epu8(high, sixteen));
@@ -147,18 +150,10 @@ static inline void decode_q5_1(const uint8_t *const *rows, size_t at, ws_panel *
     put_whole(out, r0, gather_f16(rows, at), gather_f16(rows, at + offsetof(ws_q5_1, m)));
 }
 
-/* Four columns of a row in bytes -> two and two in 16 bits: those of a word's low and high half. */
 static inline void decode_q8_0(const uint8_t *const *rows, size_t at, ws_panel *out, int r0) {
-    __m256i t[8];
-    transpose_32(rows, at + offsetof(ws_q8_0, qs), t);
-    UNROLL for (int g = 0; g < 8; g++) {
-        const __m256i even = _mm256_srai_epi16(_mm256_slli_epi16(t[g], 8), 8), odd = _mm256_srai_epi16(t[g], 8);
-        /* even: columns 0, 2 of every row; odd: columns 1, 3 */
-        const __m256i first = _mm256_blend_epi16(even, _mm256_slli_epi32(odd, 16), 0xaa);
-        const __m256i second = _mm256_blend_epi16(_mm256_srli_epi32(even, 16), odd, 0xaa);
-        _mm256_storeu_si256((__m256i *)(void *)out->q16[2 * g][r0], first);
-        _mm256_storeu_si256((__m256i *)(void *)out->q16[2 * g + 1][r0], second);
-    }
+    __m256i q[8];
+    transpose_32(rows, at + offsetof(ws_q8_0, qs), q);
+    put_all(out, r0, q);
     _mm256_storeu_ps(out->d + r0, gather_f16(rows, at));
 }
 
@@ -179,9 +174,8 @@ static inline void scales_q4_k(const uint8_t *const *rows, size_t at, ws_panel *
     scale[0] = field(t[0], 0, 63), min[0] = field(t[1], 0, 63);
     scale[1] = _mm256_or_si256(field(t[2], 0, 15), field(t[0], 2, 48));
     min[1] = _mm256_or_si256(field(t[2], 4, 15), field(t[1], 2, 48));
-    UNROLL for (int p = 0; p < 8; p++)
-        put_whole(out + p, r0, _mm256_mul_ps(d, byte_to_float(scale[p / 4], p % 4)),
-                  _mm256_mul_ps(neg, byte_to_float(min[p / 4], p % 4)));
+    UNROLL for (int p = 0; p < 8; p++) put_whole(out + p, r0, _mm256_mul_ps(d, byte_to_float(scale[p / 4], p % 4)),
+                                                 _mm256_mul_ps(neg, byte_to_float(min[p / 4], p % 4)));
 }
 
 static inline void decode_q4_k(const uint8_t *const *rows, size_t at, ws_panel *out, int r0) {
@@ -214,10 +208,9 @@ static inline void decode_q5_k(const uint8_t *const *rows, size_t at, ws_panel *
 static inline void put_scales(const __m256i words[4], ws_panel *out, int r0) {
     UNROLL for (int s = 0; s < 16; s++) {
         /* the byte into the high half of both 16-bit numbers of its word, then down with its sign */
-        const __m256i pick = _mm256_add_epi16(
-            _mm256_setr_epi32(0x00800080, 0x04800480, 0x08800880, 0x0c800c80, 0x00800080, 0x04800480, 0x08800880,
-                              0x0c800c80),
-            _mm256_set1_epi16((short)(s % 4 << 8)));
+        const __m256i pick = _mm256_add_epi16(_mm256_setr_epi32(0x00800080, 0x04800480, 0x08800880, 0x0c800c80,
+                                                                0x00800080, 0x04800480, 0x08800880, 0x0c800c80),
+                                              _mm256_set1_epi16((short)(s % 4 << 8)));
         const __m256i pair = _mm256_srai_epi16(_mm256_shuffle_epi8(words[s / 4], pick), 8);
         _mm256_storeu_si256((__m256i *)(void *)out[s / 2].scale[s % 2][r0], pair);
     }
@@ -270,8 +263,7 @@ static inline void decode_q3_k(const uint8_t *const *rows, size_t at, ws_panel *
         __m256i t[8];
         transpose_32(rows, at + offsetof(ws_q3_k, qs) + 32 * h, t);
         UNROLL for (int g = 0; g < 8; g++) UNROLL for (int p = 0; p < 4; p++)
-            put_q(out + 4 * h + p, g, r0,
-                  _mm256_or_si256(field(t[g], 2 * p, 3), move_bit(high[g], 4 * h + p, 2)));
+            put_q(out + 4 * h + p, g, r0, _mm256_or_si256(field(t[g], 2 * p, 3), move_bit(high[g], 4 * h + p, 2)));
     }
     scales_q3_k(rows, at, out, r0);
 }
@@ -285,7 +277,8 @@ static inline void half_q6_k(const uint8_t *const *rows, size_t at, const int h,
         transpose_16(rows, at + offsetof(ws_q6_k, qh) + 32 * h + 16 * part, high);
         UNROLL for (int k = 0; k < 4; k++) {
             const int g = 4 * part + k;
-            const __m256i up0 = _mm256_slli_epi16(field(high[k], 0, 3), 4), up1 = _mm256_slli_epi16(field(high[k], 2, 3), 4);
+            const __m256i up0 = _mm256_slli_epi16(field(high[k], 0, 3), 4),
+                          up1 = _mm256_slli_epi16(field(high[k], 2, 3), 4);
             const __m256i up2 = field(high[k], 0, 48), up3 = field(high[k], 2, 48);
             put_q(out + 0, g, r0, _mm256_or_si256(field(low[k], 0, 15), up0));
             put_q(out + 1, g, r0, _mm256_or_si256(field(more[k], 0, 15), up1));
@@ -309,14 +302,14 @@ static inline void fetch(const uint8_t *ahead, const size_t bytes) {
     for (size_t i = 0; i < bytes; i += LINE) _mm_prefetch((const char *)ahead + i, _MM_HINT_T1);
 }
 
-#define DECODE(name, ID)                                                                                      \
-    static void rows_##name(const uint8_t *const rows[WS_LANES], size_t n_blocks, const uint8_t *ahead,       \
-                            ws_panel *out) {                                                                  \
-        for (size_t b = 0; b < n_blocks; b++, out += WS_ELEMENTS_##ID / WS_GROUP) {                           \
-            fetch(ahead + b * WS_LANES * WS_BYTES_##ID, WS_LANES *WS_BYTES_##ID);                             \
-            decode_##name(rows, b * WS_BYTES_##ID, out, 0);                                        \
-            decode_##name(rows + HALF, b * WS_BYTES_##ID, out, HALF);                              \
-        }                                                                                          \
+#define DECODE(name, ID)                                                                                               \
+    static void rows_##name(const uint8_t *const rows[WS_LANES], size_t n_blocks, const uint8_t *ahead,                \
+                            ws_panel *out) {                                                                           \
+        for (size_t b = 0; b < n_blocks; b++, out += WS_ELEMENTS_##ID / WS_GROUP) {                                    \
+            fetch(ahead + b * WS_LANES * WS_BYTES_##ID, WS_LANES * WS_BYTES_##ID);                                     \
+            decode_##name(rows, b *WS_BYTES_##ID, out, 0);                                                             \
+            decode_##name(rows + HALF, b * WS_BYTES_##ID, out, HALF);                                                  \
+        }                                                                                                              \
     }
 DECODE(q4_0, Q4_0)
 DECODE(q4_1, Q4_1)

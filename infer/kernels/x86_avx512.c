@@ -10,6 +10,8 @@
 #define VF        __m512
 #define LOAD_I(p) _mm512_loadu_si512(p)
 #define N_VEC     1
+/* Bytes of x with the signs of w's. */
+#define WITH_SIGN(x, w) _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x)
 enum { TILE = 8, TILE_R = 4, TILE_T = 6, ATTN_ROWS = 8 };
 
 /* 16 floats of the kind AS_F32, AS_F16 or AS_BF16 at p. */

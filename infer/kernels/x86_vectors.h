@@ -36,14 +36,13 @@ enum { ADDS_4_BIT = 8, ADDS_5_BIT = 4, ADDS_6_BIT = 2 };
 
 typedef struct {
     const int8_t *q;
-    const int16_t *q16;
     const float *d, *sum32, *sum16;
 } x_row;
 
 INLINE x_row row_of(const ws_panel_job *job, size_t t) {
     const ws_q8 *x = job->x;
     const size_t group = t * (x->n_cols / WS_GROUP) + job->first_panel, at = group * WS_GROUP;
-    return (x_row){x->q + at, x->q16 + at, x->d + group, x->sum32 + group, x->sum16 + 2 * group};
+    return (x_row){x->q + at, x->d + group, x->sum32 + group, x->sum16 + 2 * group};
 }
 
 /* sum[t][v] = scale * q * x over the 32 columns of panel p; scales only where `halves`. */
@@ -67,21 +66,25 @@ INLINE void sum_panel(const ws_panel *panel, size_t p, const x_row *x, VI sum[][
     }
 }
 
-INLINE void sum_panel_16(const ws_panel *panel, size_t p, const x_row *x, VI sum[][N_VEC], const int n) {
-    UNROLL for (int g = 0; g < WS_GROUP / 2; g++) {
+/* Quants that need all eight bits: magnitudes times signed activations; two products of 128 * 127 fit 16 bits, a
+ * third does not. */
+INLINE void sum_signed(const ws_panel *panel, size_t p, const x_row *x, VI sum[][N_VEC], const int n) {
+    const VI ones = V(set1_epi16)(1);
+    UNROLL for (int g = 0; g < WS_GROUP / 4; g++) {
         VI w[N_VEC];
-        UNROLL for (int v = 0; v < N_VEC; v++) w[v] = LOAD_I(panel->q16[g][v * VEC_ROWS]);
+        UNROLL for (int v = 0; v < N_VEC; v++) w[v] = LOAD_I(panel->q[g][v * VEC_ROWS]);
         UNROLL for (int t = 0; t < n; t++) {
-            const VI xs = broadcast_32(x[t].q16 + p * WS_GROUP + 2 * g);
+            const VI xs = broadcast_32(x[t].q + p * WS_GROUP + 4 * g);
             UNROLL for (int v = 0; v < N_VEC; v++) {
-                const VI wide = V(madd_epi16)(w[v], xs);
+                const VI product = V(maddubs_epi16)(V(abs_epi8)(w[v]), WITH_SIGN(xs, w[v]));
+                const VI wide = V(madd_epi16)(product, ones);
                 sum[t][v] = g == 0 ? wide : V(add_epi32)(sum[t][v], wide);
             }
         }
     }
 }
 
-typedef enum { WHOLE, HALVES, Q16 } panel_kind;
+typedef enum { WHOLE, HALVES, SIGNED } panel_kind;
 
 /* Tokens t .. t + n - 1 of a job. */
 INLINE void mul_tile(const ws_panel_job *job, size_t t0, const int n, const panel_kind kind, const int adds) {
@@ -89,21 +92,21 @@ INLINE void mul_tile(const ws_panel_job *job, size_t t0, const int n, const pane
     VF y[TILE][N_VEC];
     UNROLL for (int t = 0; t < n; t++) {
         x[t] = row_of(job, t0 + t);
-        UNROLL for (int v = 0; v < N_VEC; v++)
-            y[t][v] = job->add ? V(loadu_ps)(job->y + (t0 + t) * job->y_stride + v * VEC_ROWS) : V(setzero_ps)();
+        UNROLL for (int v = 0; v < N_VEC; v++) y[t][v] =
+            job->add ? V(loadu_ps)(job->y + (t0 + t) * job->y_stride + v * VEC_ROWS) : V(setzero_ps)();
     }
     for (size_t p = 0; p < job->n_panels; p++) {
         const ws_panel *panel = job->panels + p;
         VI sum[TILE][N_VEC];
-        if (kind == Q16)
-            sum_panel_16(panel, p, x, sum, n);
+        if (kind == SIGNED)
+            sum_signed(panel, p, x, sum, n);
         else
             sum_panel(panel, p, x, sum, n, adds, kind == HALVES);
         UNROLL for (int t = 0; t < n; t++) UNROLL for (int v = 0; v < N_VEC; v++) {
             const int r = v * VEC_ROWS;
             const VF d = V(mul_ps)(V(loadu_ps)(panel->d + r), V(set1_ps)(x[t].d[p]));
             y[t][v] = V(add_ps)(y[t][v], V(mul_ps)(V(cvtepi32_ps)(sum[t][v]), d));
-            if (kind == Q16) continue;
+            if (kind == SIGNED) continue;
             const float *first = kind == HALVES ? x[t].sum16 + 2 * p : x[t].sum32 + p;
             y[t][v] = V(add_ps)(y[t][v], V(mul_ps)(V(loadu_ps)(panel->min[0] + r), V(set1_ps)(*first)));
             if (kind != HALVES) continue;
@@ -125,7 +128,7 @@ static void mul_4_bit(const ws_panel_job *job) { mul_all(job, WHOLE, ADDS_4_BIT)
 static void mul_5_bit(const ws_panel_job *job) { mul_all(job, WHOLE, ADDS_5_BIT); }
 static void mul_3_bit_halves(const ws_panel_job *job) { mul_all(job, HALVES, ADDS_5_BIT); }
 static void mul_6_bit_halves(const ws_panel_job *job) { mul_all(job, HALVES, ADDS_6_BIT); }
-static void mul_q16(const ws_panel_job *job) { mul_all(job, Q16, 0); }
+static void mul_8_bit(const ws_panel_job *job) { mul_all(job, SIGNED, 0); }
 
 /* ---- rows of floats ---- */
 
@@ -169,8 +172,9 @@ INLINE void fetch_ahead(const uint8_t *w, size_t w_bytes, size_t column, const i
 INLINE void float_tile(const ws_float_job *job, size_t r0, size_t t0, const int n_rows, const int n_tokens,
                        const float_kind kind) {
     lanes acc[TILE_R][TILE_T];
-    UNROLL for (int r = 0; r < n_rows; r++) UNROLL for (int t = 0; t < n_tokens; t++) UNROLL
-        for (int v = 0; v < N_VEC; v++) acc[r][t].v[v] = V(setzero_ps)();
+    UNROLL for (int r = 0; r < n_rows; r++) UNROLL for (int t = 0; t < n_tokens; t++)
+        UNROLL for (int v = 0; v < N_VEC; v++) acc[r][t]
+            .v[v] = V(setzero_ps)();
     const uint8_t *w = job->w + r0 * job->w_bytes;
     const float *x = job->x + t0 * job->x_stride;
     const size_t whole = job->n_cols / WS_LANES * WS_LANES;
@@ -236,8 +240,8 @@ INLINE void value_tile(const ws_attn_job *job, size_t row, size_t c, const int n
     const float *p = job->p + row * WS_SPAN;
     float *to = job->acc + row * job->acc_stride + c;
     lanes acc[ATTN_ROWS];
-    UNROLL for (int i = 0; i < n * wide; i++) UNROLL for (int v = 0; v < N_VEC; v++)
-        acc[i].v[v] = V(loadu_ps)(to + i / wide * job->acc_stride + i % wide * WS_LANES + v * VEC_ROWS);
+    UNROLL for (int i = 0; i < n * wide; i++) UNROLL for (int v = 0; v < N_VEC; v++) acc[i].v[v] =
+        V(loadu_ps)(to + i / wide * job->acc_stride + i % wide * WS_LANES + v * VEC_ROWS);
     for (size_t key = 0; key < job->n_keys; key++, v_row += job->v_stride * kind_bytes(kind))
         UNROLL for (int b = 0; b < wide; b++) {
             const lanes vl = LOAD_16(v_row + b * WS_LANES * kind_bytes(kind), kind);
@@ -275,7 +279,7 @@ static void vectors_init(ws_kernels *k) {
     k->panel[WS_TYPE_Q5_0].mul = mul_5_bit;
     k->panel[WS_TYPE_Q5_1].mul = mul_5_bit;
     k->panel[WS_TYPE_Q5_K].mul = mul_5_bit;
-    k->panel[WS_TYPE_Q8_0].mul = mul_q16;
+    k->panel[WS_TYPE_Q8_0].mul = mul_8_bit;
     k->panel[WS_TYPE_Q2_K].mul = mul_3_bit_halves;
     k->panel[WS_TYPE_Q3_K].mul = mul_3_bit_halves;
     k->panel[WS_TYPE_Q6_K].mul = mul_6_bit_halves;

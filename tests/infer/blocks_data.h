@@ -55,7 +55,6 @@ static inline ws_q8 guarded_q8(size_t n_rows, size_t n_cols) {
     return (ws_q8){
         .n_cols = n_cols,
         .q = guarded(n),
-        .q16 = guarded(2 * n),
         .d = guarded(n / WS_GROUP * sizeof(float)),
         .sum32 = guarded(n / WS_GROUP * sizeof(float)),
         .sum16 = guarded(n / WS_GROUP * 2 * sizeof(float)),

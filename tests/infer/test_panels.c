@@ -42,7 +42,7 @@ static ws_q8 make_input(const ws_kernels *c, test_random *r) {
 /* Element (row, column) of a decoded panel, as kernels.h says. */
 static double panel_element(ws_dtype type, const ws_panel *p, size_t r, size_t column) {
     const size_t h = column / 16;
-    if (type == WS_TYPE_Q8_0) return (double)p->d[r] * p->q16[column / 2][r][column % 2];
+    if (type == WS_TYPE_Q8_0) return (double)p->d[r] * (int8_t)p->q[column / 4][r][column % 4];
     const bool halves = type == WS_TYPE_Q2_K || type == WS_TYPE_Q3_K || type == WS_TYPE_Q6_K;
     const double scale = halves ? p->scale[h][r][0] : 1;
     return p->d[r] * scale * p->q[column / 4][r][column % 4] + (double)p->min[halves ? h : 0][r];
