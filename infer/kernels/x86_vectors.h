@@ -19,6 +19,9 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
+/* Keeps gcc from loading a value again for each of its uses: loads are what these loops have too many of. */
+#define IN_REGISTER(v) __asm__("" : "+v"(v))
+
 enum { VEC_ROWS = WS_LANES / N_VEC };
 
 INLINE VI broadcast_32(const void *p) {
@@ -146,7 +149,8 @@ INLINE void mul_add_16(const uint8_t *w, size_t w_bytes, const float *x, size_t 
     lanes wl[TILE_R];
     UNROLL for (int r = 0; r < n_rows; r++) wl[r] = LOAD_16(w + r * w_bytes, kind);
     UNROLL for (int t = 0; t < n_tokens; t++) UNROLL for (int v = 0; v < N_VEC; v++) {
-        const VF xs = V(loadu_ps)(x + t * x_stride + v * VEC_ROWS);
+        VF xs = V(loadu_ps)(x + t * x_stride + v * VEC_ROWS);
+        IN_REGISTER(xs);
         UNROLL for (int r = 0; r < n_rows; r++) acc[r][t].v[v] = V(fmadd_ps)(wl[r].v[v], xs, acc[r][t].v[v]);
     }
 }
