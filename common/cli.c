@@ -144,7 +144,8 @@ ws_status ws_cli_parse(const ws_command *cmd, int argc, char **argv, ws_common_o
 }
 
 int ws_cli_finish(const ws_command *cmd, ws_status status, ws_error *err) {
-    if ((fflush(stdout) != 0 || ferror(stdout)) && status == WS_OK) status = ws_fail_errno(err, "cannot write to standard output");
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == WS_OK)
+        status = ws_fail_errno(err, "cannot write to standard output");
     if (status) fprintf(stderr, "%s: %s\n", cmd->tool, err->msg);
     if (status == WS_USAGE)
         fprintf(stderr, "Usage: %s %s\n'%s --help' tells more.\n", cmd->tool, cmd->synopsis, cmd->tool);

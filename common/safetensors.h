@@ -47,8 +47,8 @@ typedef struct {
     uint32_t n_dims;
     uint64_t shape[WS_ST_MAX_DIMS]; /* as in the file: slowest first */
     uint64_t n_elements, bytes;
-    uint32_t part;   /* which file */
-    uint64_t offset; /* of the data, from the start of that file */
+    uint32_t part;       /* which file */
+    uint64_t offset;     /* of the data, from the start of that file */
     const uint8_t *data; /* at any alignment */
 } ws_st_tensor;
 

@@ -17,15 +17,16 @@
 #define WITH_SIGN(x, w) _mm256_sign_epi8(x, w)
 enum { TILE = 4, TILE_R = 4, TILE_T = 3, ATTN_ROWS = 4 };
 
-/* 16 floats of the kind AS_F32, AS_F16 or AS_BF16 at p. */
-#define LOAD_16(p, kind) load_16(p, (int)(kind))
-#define ADD_LANES(l)     add_lanes((l).v[0], (l).v[1])
-#define HALF_AT(p, at)   _mm_loadu_si128((const __m128i *)((const uint8_t *)(p) + (at)))
-#define BF16_AT(p, at)   _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(HALF_AT(p, at)), 16))
-#define FLOATS_AT(p, at) _mm256_loadu_ps((const float *)(const void *)((const uint8_t *)(p) + (at)))
-#define LOAD_8(p, i, kind)                                                                                             \
-    ((kind) == 0 ? FLOATS_AT(p, 32 * (i)) : (kind) == 1 ? _mm256_cvtph_ps(HALF_AT(p, 16 * (i))) : BF16_AT(p, 16 * (i)))
-#define load_16(p, kind) ((lanes){{LOAD_8(p, 0, kind), LOAD_8(p, 1, kind)}})
+/* 8 floats of the kind AS_F32, AS_F16 or AS_BF16: register v of the 16 at p. */
+#define LOAD_VEC(p, v, kind) load_8((const uint8_t *)(p), v, (int)(kind))
+#define ADD_LANES(l)         add_lanes((l).v[0], (l).v[1])
+#define HALF_AT(p, at)       _mm_loadu_si128((const __m128i *)((const uint8_t *)(p) + (at)))
+
+static inline __attribute__((always_inline)) __m256 load_8(const uint8_t *p, const int v, const int kind) {
+    if (kind == 0) return _mm256_loadu_ps((const float *)(const void *)(p + 32 * v));
+    if (kind == 1) return _mm256_cvtph_ps(HALF_AT(p, 16 * v));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(HALF_AT(p, 16 * v)), 16));
+}
 
 static inline float add_lanes(__m256 low, __m256 high) {
     const __m256 s8 = _mm256_add_ps(low, high);

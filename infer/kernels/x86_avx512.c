@@ -14,11 +14,11 @@
 #define WITH_SIGN(x, w) _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x)
 enum { TILE = 8, TILE_R = 4, TILE_T = 6, ATTN_ROWS = 8 };
 
-/* 16 floats of the kind AS_F32, AS_F16 or AS_BF16 at p. */
-#define LOAD_16(p, kind) ((lanes){{load_16((const uint8_t *)(p), (int)(kind))}})
-#define ADD_LANES(l)     add_lanes((l).v[0])
+/* 16 floats of the kind AS_F32, AS_F16 or AS_BF16: the one register of the 16 at p. */
+#define LOAD_VEC(p, v, kind) load_16((const uint8_t *)(p), (int)(kind))
+#define ADD_LANES(l)         add_lanes((l).v[0])
 
-static inline __m512 load_16(const uint8_t *p, const int kind) {
+static inline __attribute__((always_inline)) __m512 load_16(const uint8_t *p, const int kind) {
     if (kind == 0) return _mm512_loadu_ps(p);
     const __m256i half = _mm256_loadu_si256((const __m256i *)(const void *)p);
     if (kind == 1) return _mm512_cvtph_ps(half);

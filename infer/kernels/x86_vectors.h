@@ -1,7 +1,7 @@
 /* x86_vectors.h - products for x86 registers of 8 or 16 lanes: one text, included by x86_avx2.c and x86_avx512.c
- * with V (the prefix of the intrinsics), VI, VF (register types), LOAD_I, N_VEC (registers for 16 lanes), LOAD_16
- * (16 floats of a type) and TILE (tokens at a time) defined. Functions with constant arguments are inlined and
- * unrolled, so that sums stay in registers. */
+ * with V (the prefix of the intrinsics), VI, VF (register types), LOAD_I, N_VEC (registers for 16 lanes), LOAD_VEC
+ * (floats of a type, the v-th register of 16) and the sizes of tiles defined. Functions with constant arguments are
+ * inlined and unrolled, so that sums stay in registers. */
 #ifndef WS_X86_VECTORS_H
 #define WS_X86_VECTORS_H
 
@@ -146,12 +146,14 @@ INLINE size_t kind_bytes(const float_kind kind) { return kind == AS_F32 ? 4 : 2;
 /* acc[r][t] += w[r] * x[t] over 16 columns. */
 INLINE void mul_add_16(const uint8_t *w, size_t w_bytes, const float *x, size_t x_stride, lanes acc[][TILE_T],
                        const int n_rows, const int n_tokens, const float_kind kind) {
-    lanes wl[TILE_R];
-    UNROLL for (int r = 0; r < n_rows; r++) wl[r] = LOAD_16(w + r * w_bytes, kind);
-    UNROLL for (int t = 0; t < n_tokens; t++) UNROLL for (int v = 0; v < N_VEC; v++) {
-        VF xs = V(loadu_ps)(x + t * x_stride + v * VEC_ROWS);
-        IN_REGISTER(xs);
-        UNROLL for (int r = 0; r < n_rows; r++) acc[r][t].v[v] = V(fmadd_ps)(wl[r].v[v], xs, acc[r][t].v[v]);
+    UNROLL for (int v = 0; v < N_VEC; v++) {
+        VF wl[TILE_R];
+        UNROLL for (int r = 0; r < n_rows; r++) wl[r] = LOAD_VEC(w + r * w_bytes, v, kind);
+        UNROLL for (int t = 0; t < n_tokens; t++) {
+            VF xs = V(loadu_ps)(x + t * x_stride + v * VEC_ROWS);
+            IN_REGISTER(xs);
+            UNROLL for (int r = 0; r < n_rows; r++) acc[r][t].v[v] = V(fmadd_ps)(wl[r], xs, acc[r][t].v[v]);
+        }
     }
 }
 
@@ -219,10 +221,11 @@ INLINE void score_tile(const ws_attn_job *job, size_t key, size_t row, const int
     lanes sum[ATTN_ROWS];
     UNROLL for (int i = 0; i < n; i++) UNROLL for (int v = 0; v < N_VEC; v++) sum[i].v[v] = V(setzero_ps)();
     for (size_t c = 0; c < job->head_k; c++) {
-        const lanes kl = LOAD_16(k + c * WS_LANES * kind_bytes(kind), kind);
+        VF kl[N_VEC];
+        UNROLL for (int v = 0; v < N_VEC; v++) kl[v] = LOAD_VEC(k + c * WS_LANES * kind_bytes(kind), v, kind);
         UNROLL for (int i = 0; i < n; i++) {
             const VF qs = V(set1_ps)(q[i * job->head_k + c]);
-            UNROLL for (int v = 0; v < N_VEC; v++) sum[i].v[v] = V(fmadd_ps)(qs, kl.v[v], sum[i].v[v]);
+            UNROLL for (int v = 0; v < N_VEC; v++) sum[i].v[v] = V(fmadd_ps)(qs, kl[v], sum[i].v[v]);
         }
     }
     UNROLL for (int i = 0; i < n; i++) UNROLL for (int v = 0; v < N_VEC; v++)
@@ -248,11 +251,12 @@ INLINE void value_tile(const ws_attn_job *job, size_t row, size_t c, const int n
         V(loadu_ps)(to + i / wide * job->acc_stride + i % wide * WS_LANES + v * VEC_ROWS);
     for (size_t key = 0; key < job->n_keys; key++, v_row += job->v_stride * kind_bytes(kind))
         UNROLL for (int b = 0; b < wide; b++) {
-            const lanes vl = LOAD_16(v_row + b * WS_LANES * kind_bytes(kind), kind);
+            VF vl[N_VEC];
+            UNROLL for (int v = 0; v < N_VEC; v++) vl[v] = LOAD_VEC(v_row + b * WS_LANES * kind_bytes(kind), v, kind);
             UNROLL for (int i = 0; i < n; i++) {
                 const VF ps = V(set1_ps)(p[i * WS_SPAN + key]);
                 lanes *a = &acc[i * wide + b];
-                UNROLL for (int v = 0; v < N_VEC; v++) a->v[v] = V(fmadd_ps)(ps, vl.v[v], a->v[v]);
+                UNROLL for (int v = 0; v < N_VEC; v++) a->v[v] = V(fmadd_ps)(ps, vl[v], a->v[v]);
             }
         }
     UNROLL for (int i = 0; i < n * wide; i++) UNROLL for (int v = 0; v < N_VEC; v++)

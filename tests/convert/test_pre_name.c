@@ -65,5 +65,6 @@ Test(pre_name, unknown_rules_are_named_and_can_be_overruled) {
 Test(pre_name, a_wrong_choice_is_misuse) {
     ws_error err = {0};
     cr_expect_eq(ws_pre_name_check("smollm", &err), WS_OK);
-    expect_error("gpt-7", ws_pre_name_check("gpt-7", &err), &err, WS_USAGE, "'gpt-7' is not known; some that are: default, ");
+    expect_error("gpt-7", ws_pre_name_check("gpt-7", &err), &err, WS_USAGE,
+                 "'gpt-7' is not known; some that are: default, ");
 }

@@ -42,8 +42,15 @@ static void check_product(const ws_kernels *k, const char *name, const float_typ
     const uint8_t *w = random_elements(t, rows * cols, r);
     float *x = guarded(tokens * cols * sizeof *x), *y = guarded(tokens * rows * sizeof *y);
     random_floats(r, x, tokens * cols);
-    const ws_float_job job = {.w = w, .w_bytes = cols * t->bytes, .n_rows = rows, .n_cols = cols, .x = x,
-                              .x_stride = cols, .n_tokens = tokens, .y = y, .y_stride = rows};
+    const ws_float_job job = {.w = w,
+                              .w_bytes = cols * t->bytes,
+                              .n_rows = rows,
+                              .n_cols = cols,
+                              .x = x,
+                              .x_stride = cols,
+                              .n_tokens = tokens,
+                              .y = y,
+                              .y_stride = rows};
     k->mul_float[t->type](&job);
     for (size_t i = 0; i < tokens * rows; i++) {
         double want = 0, size = 0;
@@ -99,8 +106,17 @@ static attention make_attention(const float_type *t, size_t rows, test_random *r
     float *p = guarded(rows * WS_SPAN * sizeof *p);
     random_floats(r, q, rows * HEAD_K);
     random_floats(r, acc, rows * V_STRIDE);
-    a.job = (ws_attn_job){.q = q, .n_rows = rows, .head_k = HEAD_K, .head_v = HEAD_V, .k = a.k, .v = a.v,
-                          .n_keys = N_KEYS, .v_stride = V_STRIDE, .p = p, .acc = acc, .acc_stride = V_STRIDE};
+    a.job = (ws_attn_job){.q = q,
+                          .n_rows = rows,
+                          .head_k = HEAD_K,
+                          .head_v = HEAD_V,
+                          .k = a.k,
+                          .v = a.v,
+                          .n_keys = N_KEYS,
+                          .v_stride = V_STRIDE,
+                          .p = p,
+                          .acc = acc,
+                          .acc_stride = V_STRIDE};
     return a;
 }
 

@@ -31,8 +31,7 @@ static ws_status run(const char *path, const ws_session_options *o, size_t batch
         st = ws_session_feed(s, ids + at, k, err);
         if (!st) st = ws_session_logits(s, 0, k, rows + at * stride, err);
     }
-    for (size_t i = 0; i < n && !st; i++)
-        memcpy(out + i * TINY_VOCAB, rows + i * stride, TINY_VOCAB * sizeof *out);
+    for (size_t i = 0; i < n && !st; i++) memcpy(out + i * TINY_VOCAB, rows + i * stride, TINY_VOCAB * sizeof *out);
     free(rows);
     ws_session_close(s);
     ws_model_close(m);
@@ -92,8 +91,15 @@ Test(forward, agrees_with_the_naive_decoder) {
 /* Sizes that fill no vector: odd heads, fewer rope dimensions than the head has, values unlike keys. */
 Test(forward, agrees_with_the_naive_decoder_at_odd_sizes) {
     const ws_session_options so = session_options();
-    const tiny_options o = {.n_layer = 3, .n_embd = 42, .n_ff = 75, .n_head = 6, .n_head_kv = 2, .head_k = 10,
-                            .head_v = 7, .n_rot = 6, .biases = true};
+    const tiny_options o = {.n_layer = 3,
+                            .n_embd = 42,
+                            .n_ff = 75,
+                            .n_head = 6,
+                            .n_head_kv = 2,
+                            .head_k = 10,
+                            .head_v = 7,
+                            .n_rot = 6,
+                            .biases = true};
     cr_assert_leq(compare(&o, &so).worst, 2e-5);
 }
 
@@ -253,8 +259,15 @@ Test(forward, nan_is_found) {
 }
 
 Test(forward, memory_is_known_before) {
-    const ws_hparams hp = {.n_layer = 3, .n_embd = 64, .n_ff = 128, .n_head = 4, .n_head_kv = 2, .n_vocab = 100,
-                           .head_k = 16, .head_v = 16, .n_rot = 16};
+    const ws_hparams hp = {.n_layer = 3,
+                           .n_embd = 64,
+                           .n_ff = 128,
+                           .n_head = 4,
+                           .n_head_kv = 2,
+                           .n_vocab = 100,
+                           .head_k = 16,
+                           .head_v = 16,
+                           .n_rot = 16};
     ws_session_options so = session_options();
     so.n_ctx = 100;
     const uint64_t at_100 = ws_session_bytes(&hp, &so);

@@ -22,7 +22,9 @@ Test(generate, characters_are_not_cut) {
         {"x\xf0\x9f\x98\x80", 5}, /* complete */
         {"\x80\x80\x80\x80", 4},  /* can never become a character */
         {"a\xff", 2},             /* nor can this */
-        {"\xc3" "b", 2},
+        {"\xc3"
+         "b",
+         2},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         cr_assert_eq(ws_utf8_whole(cases[i].text, strlen(cases[i].text)), cases[i].whole, "case %zu", i);
@@ -57,9 +59,16 @@ static ws_status generate(const ws_generate_options *g, ws_generated *out, ws_er
 }
 
 static ws_generate_options defaults(collected *c) {
-    return (ws_generate_options){.prompt = "hello", .prompt_bytes = 5, .n_predict = 50, .n_batch = 4, .n_threads = 2,
-                                 .kv_type = WS_TYPE_F16, .cpu_flags = ws_cpu_detect(),
-                                 .sample = {.temp = 5, .top_p = 1, .seed = 4}, .emit = collect, .arg = c};
+    return (ws_generate_options){.prompt = "hello",
+                                 .prompt_bytes = 5,
+                                 .n_predict = 50,
+                                 .n_batch = 4,
+                                 .n_threads = 2,
+                                 .kv_type = WS_TYPE_F16,
+                                 .cpu_flags = ws_cpu_detect(),
+                                 .sample = {.temp = 5, .top_p = 1, .seed = 4},
+                                 .emit = collect,
+                                 .arg = c};
 }
 
 /* The model is random, so its bytes are mostly no text: pieces must be whole all the same. */

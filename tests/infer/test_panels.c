@@ -80,8 +80,8 @@ static void compare_decoding(const ws_kernels *c, const ws_kernels *k, const cha
             memset(got, 0, N_PANELS * sizeof *got);
             c->panel[t->type].decode(rows.rows, rows.n_blocks, rows.rows[0], rows.panels);
             k->panel[t->type].decode(rows.rows, rows.n_blocks, rows.rows[0], got);
-            cr_assert_arr_eq(got, rows.panels, N_PANELS * sizeof *got, "%s %s pattern %d", name,
-                             ws_dtype_name(t->type), pattern);
+            cr_assert_arr_eq(got, rows.panels, N_PANELS * sizeof *got, "%s %s pattern %d", name, ws_dtype_name(t->type),
+                             pattern);
         }
 }
 
@@ -135,9 +135,11 @@ Test(panels, products_agree_with_exact_arithmetic) {
                 const double xi = (double)x.d[token * N_PANELS + col / 32] * x.q[token * N_COLS + col];
                 const ws_panel *p = &rows.panels[col / 32];
                 want += panel_element(t->type, p, row, col % 32) * xi;
-                size += (fabs(panel_element(t->type, p, row, col % 32)) +
-                         (t->type == WS_TYPE_Q8_0 ? 0 : 2 * fabs((double)p->min[0][row]) + 2 * fabs((double)p->min[1][row]))) *
-                        fabs(xi);
+                size +=
+                    (fabs(panel_element(t->type, p, row, col % 32)) +
+                     (t->type == WS_TYPE_Q8_0 ? 0
+                                              : 2 * fabs((double)p->min[0][row]) + 2 * fabs((double)p->min[1][row]))) *
+                    fabs(xi);
             }
             cr_assert_leq(fabs(y[at] - want), 4 * N_PANELS * FLT_EPSILON * size, "%s token %zu row %zu",
                           ws_dtype_name(t->type), token, row);

@@ -190,8 +190,7 @@ Test(rows, divergence_is_that_of_the_distributions) {
     size_t top;
     for (size_t i = 0; i < MAX_N; i++) a[i] = 3 * random_float(&r), b[i] = a[i] + 0.1f * random_float(&r);
     for (size_t i = 0; i < MAX_N; i++) sum_a += exp(a[i]), sum_b += exp(b[i]);
-    for (size_t i = 0; i < MAX_N; i++)
-        want += exp(a[i]) / sum_a * (a[i] - log(sum_a) - b[i] + log(sum_b));
+    for (size_t i = 0; i < MAX_N; i++) want += exp(a[i]) / sum_a * (a[i] - log(sum_a) - b[i] + log(sum_b));
     const double lse_a = k.log_sum_exp(a, MAX_N, &top), lse_b = k.log_sum_exp(b, MAX_N, &top);
     cr_assert_float_eq(k.divergence(a, lse_a, b, lse_b, MAX_N), want, 1e-6);
     cr_assert_float_eq(k.divergence(a, lse_a, a, lse_a, MAX_N), 0, 1e-9);

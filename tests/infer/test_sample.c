@@ -40,7 +40,7 @@ Test(sample, cuts_leave_the_most_probable) {
         {{.temp = 1, .top_k = 3, .top_p = 1}, 3},
         {{.temp = 1, .top_k = 100, .top_p = 1}, 6},
         {{.temp = 1, .top_p = 0}, 1},
-        {{.temp = 1, .top_p = 0.5}, 2},   /* shares .397 .397 .146 .054 .020 */
+        {{.temp = 1, .top_p = 0.5}, 2}, /* shares .397 .397 .146 .054 .020 */
         {{.temp = 1, .top_p = 0.9}, 3},
         {{.temp = 1, .top_p = 1, .min_p = 0.3}, 3}, /* relative: 1 1 .368 .135 .050 */
         {{.temp = 1, .top_p = 1, .min_p = 1}, 2},

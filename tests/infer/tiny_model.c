@@ -7,8 +7,8 @@
 #include <stdio.h>
 
 tiny_options tiny_defaults(void) {
-    return (tiny_options){.n_layer = 2, .n_embd = 256, .n_ff = 512, .n_head = 4, .n_head_kv = 2, .head_k = 64,
-                          .head_v = 64, .n_rot = 64};
+    return (tiny_options){
+        .n_layer = 2, .n_embd = 256, .n_ff = 512, .n_head = 4, .n_head_kv = 2, .head_k = 64, .head_v = 64, .n_rot = 64};
 }
 
 /* ---- writing ---- */
@@ -49,14 +49,22 @@ static void add_layer(tensor_list *l, uint32_t layer) {
         float offset;
         bool bias;
     } rows[] = {
-        {"attn_norm.weight", o->n_embd, 1, 1, false}, {"attn_q.weight", o->n_embd, q, 0, false},
-        {"attn_k.weight", o->n_embd, k, 0, false},    {"attn_v.weight", o->n_embd, v, 0, false},
-        {"attn_q.bias", q, 1, 0, true},               {"attn_k.bias", k, 1, 0, true},
-        {"attn_v.bias", v, 1, 0, true},               {"attn_output.weight", o->n_head * o->head_v, o->n_embd, 0, false},
-        {"attn_output.bias", o->n_embd, 1, 0, true},  {"ffn_norm.weight", o->n_embd, 1, 1, false},
-        {"ffn_gate.weight", o->n_embd, o->n_ff, 0, false}, {"ffn_up.weight", o->n_embd, o->n_ff, 0, false},
-        {"ffn_down.weight", o->n_ff, o->n_embd, 0, false}, {"ffn_gate.bias", o->n_ff, 1, 0, true},
-        {"ffn_up.bias", o->n_ff, 1, 0, true},         {"ffn_down.bias", o->n_embd, 1, 0, true},
+        {"attn_norm.weight", o->n_embd, 1, 1, false},
+        {"attn_q.weight", o->n_embd, q, 0, false},
+        {"attn_k.weight", o->n_embd, k, 0, false},
+        {"attn_v.weight", o->n_embd, v, 0, false},
+        {"attn_q.bias", q, 1, 0, true},
+        {"attn_k.bias", k, 1, 0, true},
+        {"attn_v.bias", v, 1, 0, true},
+        {"attn_output.weight", o->n_head * o->head_v, o->n_embd, 0, false},
+        {"attn_output.bias", o->n_embd, 1, 0, true},
+        {"ffn_norm.weight", o->n_embd, 1, 1, false},
+        {"ffn_gate.weight", o->n_embd, o->n_ff, 0, false},
+        {"ffn_up.weight", o->n_embd, o->n_ff, 0, false},
+        {"ffn_down.weight", o->n_ff, o->n_embd, 0, false},
+        {"ffn_gate.bias", o->n_ff, 1, 0, true},
+        {"ffn_up.bias", o->n_ff, 1, 0, true},
+        {"ffn_down.bias", o->n_embd, 1, 0, true},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char name[64];
@@ -80,9 +88,11 @@ static void put_numbers(ws_gguf_writer *w, const tiny_options *o, const char *ar
         const char *suffix;
         uint32_t value;
     } rows[] = {
-        {"block_count", o->n_layer},          {"context_length", 512},           {"embedding_length", o->n_embd},
-        {"feed_forward_length", o->n_ff},     {"attention.head_count", o->n_head}, {"attention.head_count_kv", o->n_head_kv},
-        {"attention.key_length", o->head_k},  {"attention.value_length", o->head_v}, {"rope.dimension_count", o->n_rot},
+        {"block_count", o->n_layer},         {"context_length", 512},
+        {"embedding_length", o->n_embd},     {"feed_forward_length", o->n_ff},
+        {"attention.head_count", o->n_head}, {"attention.head_count_kv", o->n_head_kv},
+        {"attention.key_length", o->head_k}, {"attention.value_length", o->head_v},
+        {"rope.dimension_count", o->n_rot},
     };
     char key[96];
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
