@@ -4,7 +4,7 @@
 #include <strings.h>
 
 static const ws_dtype_info table[WS_TYPE_COUNT] = {
-#define WS_DTYPE(ID, number, elements, bytes, impl) [number] = {#ID, elements, bytes},
+#define WS_DTYPE(ID, number, elements, bytes, impl, imatrix) [number] = {#ID, elements, bytes, WS_IMATRIX_##imatrix},
 #include "dtypes.def"
 #undef WS_DTYPE
 };

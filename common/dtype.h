@@ -6,16 +6,20 @@
 #include <stdint.h>
 
 typedef enum {
-#define WS_DTYPE(ID, number, elements, bytes, impl) WS_TYPE_##ID = number,
+#define WS_DTYPE(ID, number, elements, bytes, impl, imatrix) WS_TYPE_##ID = number,
 #include "dtypes.def"
 #undef WS_DTYPE
     WS_TYPE_COUNT
 } ws_dtype;
 
+/* What a type's quantizer does with an importance matrix. */
+typedef enum { WS_IMATRIX_ignores, WS_IMATRIX_takes, WS_IMATRIX_needs } ws_imatrix_use;
+
 typedef struct {
     const char *name;        /* "Q4_K" */
     uint32_t block_elements; /* 0 in rows of numbers that no type has */
     uint32_t block_bytes;
+    ws_imatrix_use imatrix;
 } ws_dtype_info;
 
 /* The row of a type number read from a file, or NULL when there is no such type. */

@@ -9,7 +9,7 @@
 
 /* Block sizes of the type list as constants, to size arrays and to check the structs against. */
 enum {
-#define WS_DTYPE(ID, number, elements, bytes, impl) WS_ELEMENTS_##ID = elements, WS_BYTES_##ID = bytes,
+#define WS_DTYPE(ID, number, elements, bytes, impl, imatrix) WS_ELEMENTS_##ID = elements, WS_BYTES_##ID = bytes,
 #include "dtypes.def"
 #undef WS_DTYPE
 };

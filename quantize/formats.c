@@ -28,7 +28,7 @@ const ws_format *ws_format_get(ws_dtype type, uint32_t cpu_flags) {
     if ((unsigned)type >= WS_TYPE_COUNT) return NULL;
     for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
         const ws_format *format = &isas[i].formats[type];
-        if ((isas[i].needs & cpu_flags) == isas[i].needs && format->from_float) return format;
+        if ((isas[i].needs & cpu_flags) == isas[i].needs && format->to_float) return format;
     }
     return NULL;
 }

@@ -12,9 +12,11 @@
 #define WS_FN_(impl, op, isa)  WS_FN__(impl, op, isa)
 #define WS_FN__(impl, op, isa) ws_##impl##_##op##_##isa
 
-#define WS_DTYPE(ID, number, elements, bytes, impl)                                                                    \
+#define WS_DTYPE(ID, number, elements, bytes, impl, imatrix)                                                           \
     void WS_FN(impl, from_float)(const float *x, void *y, size_t n_blocks);                                            \
-    void WS_FN(impl, to_float)(const void *x, float *y, size_t n_blocks);
+    void WS_FN(impl, to_float)(const void *x, float *y, size_t n_blocks);                                              \
+    void WS_FN(impl, from_float_weighted)(const float *x, const float *weights, void *y, size_t n_rows,                \
+                                          size_t row_blocks);
 #include "dtypes.def"
 #undef WS_DTYPE
 
@@ -33,6 +35,26 @@ V_INLINE void each_group(const void *src, void *dst, size_t n_blocks, size_t ele
         vf32 x[WS_MAX_ELEMENTS];
         v_load_blocks(x, (const uint8_t *)src + i * elements * sizeof(float), elements, live);
         quantize(x, (uint8_t *)dst + i * bytes, live);
+    }
+}
+
+/* The same with the weights of each block's columns. */
+V_INLINE void each_weighted_group(const float *src, const float *weights, uint8_t *dst, size_t n_rows,
+                                  size_t row_blocks, size_t elements, size_t bytes,
+                                  void (*quantize)(const vf32 *x, const vf32 *w, uint8_t *y, size_t live)) {
+    const size_t n_blocks = n_rows * row_blocks;
+    for (size_t i = 0; i < n_blocks; i += WS_LANES) {
+        const size_t live = n_blocks - i < WS_LANES ? n_blocks - i : WS_LANES;
+        const void *x_of[WS_LANES], *w_of[WS_LANES];
+        for (size_t lane = 0; lane < WS_LANES; lane++) {
+            const size_t block = i + (lane < live ? lane : live - 1);
+            x_of[lane] = src + block * elements;
+            w_of[lane] = weights + block % row_blocks * elements;
+        }
+        vf32 x[WS_MAX_ELEMENTS], w[WS_MAX_ELEMENTS];
+        v_load_blocks_at(x, x_of, elements);
+        v_load_blocks_at(w, w_of, elements);
+        quantize(x, w, dst + i * bytes, live);
     }
 }
 

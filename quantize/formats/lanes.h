@@ -105,10 +105,7 @@ V_INLINE vu32 v_word(const vu32 *v) { return v[0] | v[1] << 8 | v[2] << 16 | v[3
 
 #if WS_LANES == 1
 
-V_INLINE void v_load_blocks(vf32 *x, const void *src, size_t n, size_t live) {
-    (void)live;
-    memcpy(x, src, n * sizeof *x);
-}
+V_INLINE void v_load_blocks_at(vf32 *x, const void *const *block, size_t n) { memcpy(x, block[0], n * sizeof *x); }
 
 V_INLINE void v_store_words(void *dst, size_t stride, const vu32 *words, size_t n, size_t live) {
     (void)stride, (void)live;
@@ -131,13 +128,11 @@ V_INLINE void v_transpose(vf32 *v) {
     v[3] = __builtin_shufflevector(high01, high23, V_QUADS(2, 3, B + 2, B + 3));
 }
 
-/* `live` (1 to WS_LANES) blocks of n floats, n a multiple of 4: x[i] becomes element i of each. */
-V_INLINE void v_load_blocks(vf32 *x, const void *src, size_t n, size_t live) {
-    const uint8_t *block[WS_LANES];
-    for (size_t lane = 0; lane < WS_LANES; lane++)
-        block[lane] = (const uint8_t *)src + (lane < live ? lane : live - 1) * n * sizeof(float);
+/* WS_LANES blocks of n floats, n a multiple of 4: x[i] becomes element i of each. */
+V_INLINE void v_load_blocks_at(vf32 *x, const void *const *block, size_t n) {
     for (size_t i = 0; i < n; i += 4) {
-        for (size_t row = 0; row < 4; row++) x[i + row] = v_load_chunks(block + row, i * sizeof(float));
+        for (size_t row = 0; row < 4; row++)
+            x[i + row] = v_load_chunks((const uint8_t *const *)block + row, i * sizeof(float));
         v_transpose(x + i);
     }
 }
@@ -164,6 +159,14 @@ V_INLINE void v_store_words(void *dst, size_t stride, const vu32 *words, size_t 
 }
 
 #endif
+
+/* `live` (1 to WS_LANES) blocks that lie one after the other; the last fills the spare lanes. */
+V_INLINE void v_load_blocks(vf32 *x, const void *src, size_t n, size_t live) {
+    const void *block[WS_LANES];
+    for (size_t lane = 0; lane < WS_LANES; lane++)
+        block[lane] = (const float *)src + (lane < live ? lane : live - 1) * n;
+    v_load_blocks_at(x, block, n);
+}
 
 /* The low 16 bits of lane i go to dst + i * stride. */
 V_INLINE void v_store_halves(void *dst, size_t stride, vu32 halves, size_t live) {

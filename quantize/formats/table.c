@@ -2,15 +2,21 @@
 #include "formats.h"
 #include "kernels.h"
 
-/* FUNCTION(impl, op): its name, or NULL for types whose implementation column says `none`: only WS_IMPL_none is a
- * macro, and the comma in it moves NULL to where SECOND looks. */
+/* A function's name, or NULL where the columns `implementation` and `imatrix` say that there is none: only these
+ * words are macros, and the comma in them moves NULL to where SECOND looks. */
 #define WS_IMPL_none               , NULL
+#define WS_PLAIN_needs             , NULL
+#define WS_WEIGHTED_ignores        , NULL
 #define SECOND(first, second, ...) second
 #define SECOND_(...)               SECOND(__VA_ARGS__)
-#define FUNCTION(impl, op)         SECOND_(WS_IMPL_##impl, WS_FN(impl, op), )
+#define TO_FLOAT(impl)             SECOND_(WS_IMPL_##impl, WS_FN(impl, to_float), )
+#define PLAIN(impl, imatrix)       SECOND_(WS_IMPL_##impl, SECOND_(WS_PLAIN_##imatrix, WS_FN(impl, from_float), ), )
+#define WEIGHTED(impl, imatrix)                                                                                        \
+    SECOND_(WS_IMPL_##impl, SECOND_(WS_WEIGHTED_##imatrix, WS_FN(impl, from_float_weighted), ), )
 
 const ws_format WS_TABLE[WS_TYPE_COUNT] = {
-#define WS_DTYPE(ID, number, elements, bytes, impl) [number] = {FUNCTION(impl, from_float), FUNCTION(impl, to_float)},
+#define WS_DTYPE(ID, number, elements, bytes, impl, imatrix)                                                           \
+    [number] = {PLAIN(impl, imatrix), TO_FLOAT(impl), WEIGHTED(impl, imatrix)},
 #include "dtypes.def"
 #undef WS_DTYPE
 };

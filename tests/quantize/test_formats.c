@@ -281,12 +281,14 @@ Test(formats, error_falls_as_bits_rise) {
     cr_expect_eq(previous, 0, "F32 is exact");
 }
 
-Test(formats, types_have_both_conversions_or_none) {
+Test(formats, types_have_the_conversions_that_their_row_says) {
     static const struct {
         ws_dtype type;
         bool implemented;
+        ws_imatrix_use imatrix;
     } rows[] = {
-#define WS_DTYPE(ID, number, elements, n_bytes, impl) {WS_TYPE_##ID, #impl[0] != 'n'},
+#define WS_DTYPE(ID, number, elements, n_bytes, impl, imatrix)                                                         \
+    {WS_TYPE_##ID, strcmp(#impl, "none") != 0, WS_IMATRIX_##imatrix},
 #include "dtypes.def"
 #undef WS_DTYPE
     };
@@ -295,7 +297,11 @@ Test(formats, types_have_both_conversions_or_none) {
         for (size_t k = 0; k < sizeof flags / sizeof *flags; k++) {
             const ws_format *f = ws_format_get(rows[i].type, flags[k]);
             cr_expect_eq(f != NULL, rows[i].implemented, "%s", ws_dtype_name(rows[i].type));
-            if (f) cr_expect(f->from_float && f->to_float, "%s", ws_dtype_name(rows[i].type));
+            if (!f) continue;
+            cr_expect(f->to_float, "%s", ws_dtype_name(rows[i].type));
+            cr_expect_eq(f->from_float != NULL, rows[i].imatrix != WS_IMATRIX_needs, "%s", ws_dtype_name(rows[i].type));
+            cr_expect_eq(f->from_float_weighted != NULL, rows[i].imatrix != WS_IMATRIX_ignores, "%s",
+                         ws_dtype_name(rows[i].type));
         }
     cr_expect_null(ws_format_get((ws_dtype)4, 0), "a number that no type has");
     cr_expect_null(ws_format_get(WS_TYPE_COUNT, 0));
