@@ -1,8 +1,26 @@
 /* inspect - show what is in a model file, and check that it is sound. */
-#include "cli.h"
+#include "commands.h"
 #include "report.h"
 
 #include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    ws_subcommand_fn *run;
+} commands[] = {
+    {"get", ws_inspect_get},   {"set", ws_inspect_set},     {"rm", ws_inspect_rm},
+    {"hash", ws_inspect_hash}, {"split", ws_inspect_split}, {"merge", ws_inspect_merge},
+};
+
+int ws_command_run(const ws_command *cmd, int argc, char **argv, ws_common_options *common, ws_command_body *body,
+                   const void *options) {
+    ws_args args;
+    ws_error err = {0};
+    ws_status status = ws_cli_parse(cmd, argc, argv, common, &args, &err);
+    if (!status && !args.done) status = body(&args, options, &err);
+    return ws_cli_finish(cmd, status, &err);
+}
 
 typedef struct {
     bool summary, metadata, chat_template, tensors, verify;
@@ -24,7 +42,9 @@ static ws_status print(const ws_report *r, const ws_verify *verify, const option
     return ferror(stdout) ? ws_fail_errno(err, "cannot write to standard output") : WS_OK;
 }
 
-static ws_status inspect(const char *path, const options *o, ws_error *err) {
+static ws_status inspect(const ws_args *args, const void *options_, ws_error *err) {
+    const options *o = options_;
+    const char *path = args->arg[0];
     ws_report *r;
     ws_verify verify = {0};
     WS_TRY(ws_report_open(&r, path, err));
@@ -39,6 +59,8 @@ static ws_status inspect(const char *path, const options *o, ws_error *err) {
 }
 
 int main(int argc, char **argv) {
+    for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);
     options o = {0};
     const ws_option rows[] = {
         {"summary", 0, WS_OPT_FLAG, &o.summary, NULL, "show only the summary and the totals by type", 0, 0, NULL},
@@ -51,10 +73,14 @@ int main(int argc, char **argv) {
     };
     const ws_command cmd = {
         .tool = "inspect",
-        .synopsis = "FILE [options]",
+        .synopsis = "FILE [options]\n       inspect COMMAND ...",
         .summary = "Show what is in a model: a GGUF file (of a split model: the first), a safetensors file, its index "
                    "or a folder.",
-        .notes = "Text shortens long values; --json gives everything whole. What a file contains is always escaped.",
+        .notes = "Text shortens long values; --json gives everything whole. What a file contains is always escaped.\n\n"
+                 "Commands (inspect COMMAND --help tells more; a file of such a name is given as ./NAME):\n"
+                 "  get, set, rm                read and change metadata\n"
+                 "  hash                        fingerprints of tensors and model, manifests\n"
+                 "  split, merge                one file into several and back, as llama-gguf-split",
         .examples = "  inspect model.gguf\n"
                     "  inspect model.gguf --json | jq .metadata\n"
                     "  inspect model.safetensors --verify",
@@ -62,9 +88,5 @@ int main(int argc, char **argv) {
         .min_args = 1,
         .max_args = 1,
     };
-    ws_args args;
-    ws_error err = {0};
-    ws_status status = ws_cli_parse(&cmd, argc, argv, &o.common, &args, &err);
-    if (!status && !args.done) status = inspect(args.arg[0], &o, &err);
-    return ws_cli_finish(&cmd, status, &err);
+    return ws_command_run(&cmd, argc, argv, &o.common, inspect, &o);
 }

@@ -4,6 +4,7 @@
 #include "json.h"
 #include "recipe.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,6 +58,14 @@ static ws_status collect(ws_report *r, ws_error *err) {
     for (size_t i = 0; i < r->n_tensors; i++)
         r->tensors[i] = gguf ? from_gguf(&r->gguf->tensors[i]) : from_st(&r->st->tensors[i]);
     return WS_OK;
+}
+
+void ws_report_shape(char *buf, size_t size, const ws_report *r, const ws_report_tensor *t) {
+    snprintf(buf, size, "%s", t->n_dims ? "" : "scalar");
+    for (uint32_t d = 0; d < t->n_dims; d++) {
+        const size_t used = strlen(buf);
+        snprintf(buf + used, size - used, "%s%" PRIu64, d ? "x" : "", t->shape[r->st ? t->n_dims - 1 - d : d]);
+    }
 }
 
 /* ---- totals ---- */

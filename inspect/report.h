@@ -55,6 +55,9 @@ typedef struct ws_report {
 WS_MUST_CHECK ws_status ws_report_open(ws_report **out, const char *path, ws_error *err);
 void ws_report_close(ws_report *r); /* NULL is fine */
 
+/* "576x49152" into buf: the fastest dimension first in both kinds of file; "scalar" without dimensions. */
+void ws_report_shape(char *buf, size_t size, const ws_report *r, const ws_report_tensor *t);
+
 /* Parts of the text. */
 enum { WS_SHOW_SUMMARY = 1, WS_SHOW_METADATA = 2, WS_SHOW_TEMPLATE = 4, WS_SHOW_TENSORS = 8, WS_SHOW_ALL = 15 };
 

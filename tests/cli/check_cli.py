@@ -255,6 +255,57 @@ class Json(CliCase):
         self.assertEqual(value.encode("utf-8", "surrogateescape"), evil)
 
 
+class InspectCommands(CliCase):
+    def setUp(self):
+        super().setUp()
+        self.gguf = self.dir / "model.gguf"
+        run("convert", MODEL, self.gguf, "--type", "f16", "-q")
+
+    def ok(self, *args):
+        result = run("inspect", *args)
+        self.assertEqual((result.returncode, result.stderr), (0, b""), args)
+        return result.stdout.decode()
+
+    def test_usage(self):
+        for args in (["split", self.gguf], ["split", self.gguf, "x", "--max-size", "3K"], ["merge"], ["get", self.gguf],
+                     ["set", self.gguf, "novalue"], ["set", self.gguf, "a:u8=256"], ["hash"], ["hash", "a", "-a", "md5"]):
+            with self.subTest(args=args):
+                self.assertEqual(run("inspect", *args).returncode, 2)
+        self.expect_only("model.gguf")
+
+    def test_get_set_rm(self):
+        before = self.gguf.read_bytes()
+        self.ok("set", self.gguf, "general.name=x", "-o", self.dir / "copy.gguf")
+        self.assertEqual(self.gguf.read_bytes(), before)
+        self.assertEqual(self.ok("get", self.dir / "copy.gguf", "general.name"), "x\n")
+        self.assertIn("in place", self.ok("set", self.gguf, "llama.context_length=7"))
+        self.assertEqual(json.loads(self.ok("get", self.gguf, "llama.context_length", "--json")), {"llama.context_length": 7})
+        self.ok("set", self.gguf, "evil=\x1b]0;owned\x07\nnext")
+        self.assertEqual(self.ok("get", self.gguf, "evil"), "\\x1b]0;owned\\x07\nnext\n")
+        self.assertEqual(self.ok("get", self.gguf, "evil", "--raw"), "\x1b]0;owned\x07\nnext")
+        self.ok("rm", self.gguf, "evil")
+        self.expect_failure(run("inspect", "get", self.gguf, "evil"), self.gguf, ["evil"])
+        self.expect_failure(run("inspect", "rm", self.gguf, "evil"), self.gguf, ["evil"])
+        self.expect_only("model.gguf", "copy.gguf")
+
+    def test_split_merge_hash(self):
+        whole = json.loads(self.ok("hash", self.gguf, "--json"))["model"]
+        plan = json.loads(self.ok("split", self.gguf, self.dir / "p", "--max-size", "3M", "--dry-run", "--json"))
+        self.expect_only("model.gguf")
+        self.ok("split", self.gguf, self.dir / "p", "--max-size", "3M")
+        first = Path(plan["parts"][0]["file"])
+        self.assertEqual(sum(p["tensors"] for p in plan["parts"]), 38)
+        self.ok("hash", first, "--manifest", self.dir / "m")
+        self.ok("merge", first, self.dir / "merged.gguf")
+        self.assertIn("all 38", self.ok("hash", self.dir / "merged.gguf", "--check", self.dir / "m"))
+        self.assertEqual(json.loads(self.ok("hash", first, "--json"))["model"], whole)
+        data = bytearray(self.gguf.read_bytes())
+        data[-1] ^= 1
+        result = run("inspect", "hash", self.file("bad.gguf", bytes(data)), "--check", self.dir / "m")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b"changed", result.stdout)
+
+
 class Check(CliCase):
     def test_limit_decides_the_exit_code_and_the_output_stays(self):
         model = self.dir / "model.gguf"

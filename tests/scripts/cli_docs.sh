@@ -8,6 +8,12 @@ page() {
         printf '\n## %s\n\n```text\n' "$tool"
         "$1/$tool" --help
         printf '```\n'
+        [ "$tool" = inspect ] || continue
+        for command in $("$1/inspect" --help | sed -n '/^Commands/,/^$/s/^  \([a-z, ]*[a-z]\)  .*/\1/p' | tr -d ,); do
+            printf '\n### inspect %s\n\n```text\n' "$command"
+            "$1/inspect" "$command" --help
+            printf '```\n'
+        done
     done
 }
 if [ "${2:-}" = --check ]; then

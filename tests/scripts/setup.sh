@@ -12,6 +12,8 @@ module:zlib|zlib1g-dev|zlib
 module:libpcre2-8|libpcre2-dev|pcre2
 module:libutf8proc|libutf8proc-dev|utf8proc
 module:yaml-0.1|libyaml-dev|libyaml
+module:libxxhash|libxxhash-dev|xxhash
+module:libcrypto|libssl-dev|openssl
 openmp:|libgomp1|libomp'
 test_needs='module:criterion|libcriterion-dev|criterion
 command:clang|clang|
