@@ -63,13 +63,8 @@ static size_t row_stride(uint64_t n) { return (n + WS_LANES - 1) / WS_LANES * WS
 
 static ws_rows carve_rows(carving *c, uint64_t n_rows, uint64_t n_cols) {
     ws_rows r = {.stride = row_stride(n_cols), .n_cols = n_cols};
-    const uint64_t groups = n_rows * ((n_cols + WS_GROUP - 1) / WS_GROUP);
     r.x = carve(c, n_rows * r.stride, sizeof *r.x);
-    r.q.n_cols = n_cols;
-    r.q.q = carve(c, groups * WS_GROUP, sizeof *r.q.q);
-    r.q.d = carve(c, groups, sizeof *r.q.d);
-    r.q.sum32 = carve(c, groups, sizeof *r.q.sum32);
-    r.q.sum16 = carve(c, 2 * groups, sizeof *r.q.sum16);
+    r.q = (ws_q8){.n_cols = n_cols, .cells = carve(c, ws_q8_cells(n_rows, n_cols), sizeof *r.q.cells)};
     return r;
 }
 
@@ -176,7 +171,6 @@ typedef struct {
     const ws_layer *layer;
     size_t index; /* of the layer */
     const float *vector;
-    const ws_rows *rows;
 } step;
 
 static void each_token(const step *st, ws_parallel_fn *fn) {
@@ -218,12 +212,6 @@ static void norm_tokens(void *ctx, size_t begin, size_t end, int thread) {
     for (size_t t = begin; t < end; t++)
         s->e.k.rms_norm(s->x + t * s->stride.embd, st->vector, s->m->hp.rms_eps, s->h.x + t * s->h.stride,
                         s->m->hp.n_embd);
-}
-
-static void quantize_tokens(void *ctx, size_t begin, size_t end, int thread) {
-    const step *st = ctx;
-    (void)thread;
-    for (size_t t = begin; t < end; t++) ws_quantize_row(&st->s->e, st->rows, t);
 }
 
 static void add_bias(const ws_session *s, float *y, const float *bias, size_t n) {
@@ -287,7 +275,6 @@ static void add_to_stream(ws_session *s, const float *bias) { each_token(&(step)
 
 /* Products of the rows `in` with up to WS_MAX_PRODUCTS matrices. */
 static void project(ws_session *s, const ws_rows *in, const ws_product *p, size_t n) {
-    if (ws_wants_q8(p, n)) each_token(&(step){.s = s, .rows = in}, quantize_tokens);
     ws_matmul(&s->e, p, n, in, s->n_rows);
 }
 
@@ -357,18 +344,6 @@ ws_status ws_session_feed(ws_session *s, const int32_t *tokens, size_t n, ws_err
 
 size_t ws_logits_stride(const ws_model *m) { return row_stride(m->hp.n_vocab); }
 
-/* The rows from `first` on, as rows of their own. */
-static ws_rows rows_from(const ws_rows *r, size_t first) {
-    ws_rows out = *r;
-    const size_t groups = r->n_cols / WS_GROUP;
-    out.x += first * r->stride;
-    out.q.q += first * r->n_cols;
-    out.q.d += first * groups;
-    out.q.sum32 += first * groups;
-    out.q.sum16 += 2 * first * groups;
-    return out;
-}
-
 static ws_status check_finite(const ws_session *s, size_t row, const float *logits, ws_error *err) {
     const size_t n = s->m->hp.n_vocab;
     size_t i = 0;
@@ -381,9 +356,10 @@ static ws_status check_finite(const ws_session *s, size_t row, const float *logi
 ws_status ws_session_logits(ws_session *s, size_t first, size_t n, float *out, ws_error *err) {
     const size_t stride = ws_logits_stride(s->m), fed = s->n_rows;
     const ws_product p = {&s->m->output, out, stride};
-    const ws_rows in = rows_from(&s->h, first);
+    ws_rows in = s->h;
     if (n < 1 || first >= fed || n > fed - first)
         return ws_fail(err, WS_USAGE, "logits of tokens %zu to %zu, but %zu were fed", first, first + n, fed);
+    in.x += first * in.stride;
     s->n_rows = n;
     project(s, &in, &p, 1);
     s->n_rows = fed;

@@ -1,9 +1,8 @@
 /* kernels.h - the inner loops of inference, as a table that is filled for the instruction set at hand.
  *
- * kernels/c.c is the definition. What an instruction set must keep of it:
- *   quantized weights: integer sums exactly, float operations in the same order: results equal bit for bit;
- *   float weights and attention: the same order of sums, where products may be fused with the addition;
- *   rows of floats (norm, activation, exponentials): one source (kernels/rows.h), equal bit for bit.
+ * kernels/c.c is the definition, and every instruction set gives its results bit for bit: integer sums are exact,
+ * float operations come in the same order, and where the definition says fma, product and sum are rounded once.
+ * (For NaN results only that they are NaN is promised.)
  * Every output element has its own order of operations, which does not depend on how many tokens or rows are
  * handled in one call: a prompt in one batch, in several, or token by token gives the same bits.
  *
@@ -20,29 +19,64 @@
 enum {
     WS_LANES = 16,   /* rows of a panel; outputs have room for a multiple of it */
     WS_GROUP = 32,   /* columns of a panel and of one activation scale */
+    WS_TILE = 8,     /* tokens whose quantized activations lie side by side */
     WS_SPAN = 128,   /* keys that attention takes at a time, a multiple of WS_LANES */
     WS_Q8_MAX = 127, /* activations are quantized to -127..127 */
+    WS_BIAS = 128,   /* panels hold quants plus this, so that they are unsigned bytes for every type */
 };
 
-/* 32 columns of 16 rows of a quantized matrix, decoded: x[r][c] = d[r] * scale[h][r] * q[r][c] + min[h][r], where
- * h = c / 16. Rows lie side by side, so that a vector register holds the same columns of several rows and their
- * sums need no shuffling. Types with one scale and minimum for all 32 columns ("whole") leave `scale` alone and use
- * min[0] only; Q8_0 has no minimum either, and its quants are signed bytes. */
+/* 32 columns of 16 rows of a quantized matrix, decoded: x[r][c] = d[h][r] * (q[r][c] - WS_BIAS) + min[h][r], where
+ * h = c / 16 if the type's scales are for 16 columns ("halves"), else 0. Exact but for a product of two scales that
+ * needs more than 24 bits. Rows lie side by side, so that a vector register holds the same columns of several rows and
+ * their sums need no shuffling. What a form has not (d[1], min) is left alone. */
 typedef struct {
-    uint8_t q[WS_GROUP / 4][WS_LANES][4]; /* row r, column 4 g + i at q[g][r][i]; at most 63 but for Q8_0 */
-    int16_t scale[2][WS_LANES][2];        /* twice the same */
-    float min[2][WS_LANES];
-    float d[WS_LANES];
+    uint8_t q[WS_GROUP / 4][WS_LANES][4]; /* row r, column 4 g + i at q[g][r][i] */
+    float d[2][WS_LANES], min[2][WS_LANES];
 } ws_panel;
 
-/* Rows of activations, quantized: x[t][c] = d[t][c / 32] * q[t][c]. Each member is an array of rows; a row of n_cols
- * elements has n_cols quants, a scale per 32, and d * (sum of quants) per 32 and per 16. A row that holds a NaN or an
- * infinity has a NaN among its scales. */
+/* What panels of a type look like; vector code multiplies narrow ranges of quants faster. */
 typedef struct {
-    size_t n_cols;
-    int8_t *q;
-    float *d, *sum32, *sum16;
+    bool halves;      /* scales (and minimums) for 16 columns, not 32 */
+    bool min;         /* there are minimums; d alone otherwise */
+    int8_t low, high; /* quants lie in low..high */
+} ws_panel_form;
+
+/* Activations of a group of 32 columns, x[c] = d * q[c], are 15 cells of four bytes: eight with four quants each,
+ * then what the names say. */
+typedef union {
+    int8_t q[4];
+    int32_t i;
+    float f;
+} ws_q8_cell;
+
+enum {
+    WS_Q8_Q = 0,
+    WS_Q8_D = 8,       /* d */
+    WS_Q8_BIAS = 9,    /* -WS_BIAS * sum of the quants: makes up for the bias of a panel's */
+    WS_Q8_BIAS16 = 10, /* the same for the first and the second 16 */
+    WS_Q8_SUM = 12,    /* d * sum of the quants */
+    WS_Q8_SUM16 = 13,  /* the same for the first and the second 16 */
+    WS_Q8_CELLS = 15,
+};
+
+/* Quantized rows of n_cols columns, one row per token, in tiles of `tile` tokens (1 or WS_TILE) whose cells lie side by
+ * side. A row that holds a NaN or an infinity has a NaN among its scales. */
+typedef struct {
+    size_t n_cols, tile;
+    ws_q8_cell *cells; /* tile, group, cell, token of the tile */
 } ws_q8;
+
+/* Cell 0 of a group of token t; cell i is `i * x->tile` further. */
+static inline ws_q8_cell *ws_q8_at(const ws_q8 *x, size_t t, size_t group) {
+    return x->cells + (t / x->tile * (x->n_cols / WS_GROUP) + group) * WS_Q8_CELLS * x->tile + t % x->tile;
+}
+
+/* Bytes of a matrix' rows: row r, counted from the first of a group of 16, at base + r * stride. */
+typedef struct {
+    const uint8_t *base;
+    size_t stride;
+    size_t n; /* of the 16 that there are; the others decode as the last one */
+} ws_block_rows;
 
 /* Part of a product: outputs y[t][0..15] of the 16 rows of a panel. */
 typedef struct {
@@ -56,20 +90,26 @@ typedef struct {
     bool add; /* go on from the sums in y; false: from zero */
 } ws_panel_job;
 
-/* How a quantized type is multiplied; a row without `decode` is a type that is not. */
+/* How a quantized type is multiplied; a row without `decode` is a type that is not.
+ * `decode`: n_blocks blocks of 16 rows into panels of 32 columns each.
+ * `mul`: y[t][r] = sum over panels p, from left to right, of the operations (S: the integer sum of quant times
+ * activation, exact in floats; S0 and S1: those of the two halves)
+ *     whole:  y = fma(S * d[0][r], x.d, y)
+ *     halves: y = fma(fma(S1, d[1][r], S0 * d[0][r]), x.d, y)
+ * followed, if there are minimums, by
+ *     whole:  y = fma(min[0][r], x.sum, y)
+ *     halves: y = fma(min[0][r], x.sum16[0], y), y = fma(min[1][r], x.sum16[1], y)
+ * `mul_one` (may be NULL): decode and mul in one for a single token and 16 whole rows of x->n_cols columns; it asks
+ * for the 16 rows that follow in memory, too, as they will be wanted next. */
 typedef struct {
-    /* Decode n_blocks blocks of 16 rows, rows[r] pointing at the first, into panels of 32 columns each. `ahead` is
-     * where as many bytes begin that will be wanted next: a hint to fetch them from memory. */
-    void (*decode)(const uint8_t *const rows[WS_LANES], size_t n_blocks, const uint8_t *ahead, ws_panel *out);
-
-    /* y[t][r] = sum over panels p of
-     *     float(sum of scale * q * x.q) * (d[r] * x.d[t][p]) + min[0][r] * x.sum32[t][p]
-     * ("halves": ... + min[0][r] * x.sum16[t][2 p] + min[1][r] * x.sum16[t][2 p + 1]), from left to right. */
+    ws_panel_form form;
+    void (*decode)(const ws_block_rows *rows, size_t n_blocks, ws_panel *out);
     void (*mul)(const ws_panel_job *job);
+    void (*mul_one)(const ws_block_rows *rows, const ws_q8 *x, float *y);
 } ws_panel_kernel;
 
-/* y[t][r] = w[r] . x[t] for rows of floats. The sum has 16 lanes: lane l takes columns l, l + 16, ...; then lanes
- * 8 apart are added, lanes 4, 2 and 1 apart. */
+/* y[t][r] = w[r] . x[t] for rows of floats. The sum has 16 lanes: lane l takes columns l, l + 16, ... by fma; then
+ * lanes 8 apart are added, lanes 4, 2 and 1 apart. */
 typedef struct {
     const uint8_t *w; /* row r at w + r * w_bytes */
     size_t w_bytes, n_rows, n_cols;
@@ -92,8 +132,8 @@ typedef struct {
 } ws_attn_job;
 
 typedef struct {
-    void (*scores)(const ws_attn_job *job); /* p = q . k, dimension by dimension, for whole tiles of 16 keys */
-    void (*values)(const ws_attn_job *job); /* acc += p * v, key by key */
+    void (*scores)(const ws_attn_job *job); /* p = q . k, dimension by dimension, for whole tiles of 16 keys; by fma */
+    void (*values)(const ws_attn_job *job); /* acc += p * v, key by key; by fma */
 } ws_attn_kernel;
 
 /* What a query row has seen of its keys so far: the running softmax. */
@@ -106,7 +146,7 @@ typedef struct {
     void (*mul_float[WS_TYPE_COUNT])(const ws_float_job *job); /* NULL: not a float type */
     ws_attn_kernel attn[WS_TYPE_COUNT];                        /* by type of the KV cache */
 
-    /* Row t of q from n = q->n_cols floats (a multiple of 32). */
+    /* Row t of q from q->n_cols floats (a multiple of 32). */
     void (*quantize)(const float *x, const ws_q8 *q, size_t t);
     /* y = x / sqrt(mean(x^2) + eps) * w; y may be x. */
     void (*rms_norm)(const float *x, const float *w, float eps, float *y, size_t n);
@@ -130,6 +170,7 @@ void ws_kernels_init(ws_kernels *k, uint32_t cpu_flags);
 void ws_kernels_init_c(ws_kernels *k);
 void ws_kernels_init_avx2(ws_kernels *k);
 void ws_kernels_init_avx512(ws_kernels *k);
+void ws_kernels_init_vnni(ws_kernels *k);
 void ws_kernels_init_neon(ws_kernels *k);
 
 #endif

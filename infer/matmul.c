@@ -1,5 +1,7 @@
 #include "matmul.h"
 
+#include "alloc.h"
+
 #include <assert.h>
 
 /* What the threads share: the groups of 16 rows of all products, numbered through. */
@@ -7,6 +9,7 @@ typedef struct {
     const ws_engine *e;
     const ws_product *p;
     const ws_rows *x;
+    ws_q8 q; /* x, quantized */
     size_t n_tokens;
     size_t first[WS_MAX_PRODUCTS + 1]; /* number of a product's first group */
 } work;
@@ -17,14 +20,21 @@ bool ws_can_multiply(ws_dtype type) {
     return k.panel[type].decode || k.mul_float[type];
 }
 
-bool ws_wants_q8(const ws_product *p, size_t n_products) {
+uint64_t ws_q8_cells(uint64_t n_tokens, uint64_t n_cols) {
+    const uint64_t groups = (n_cols + WS_GROUP - 1) / WS_GROUP;
+    return (n_tokens == 1 ? 1 : ws_align_up(n_tokens, WS_TILE)) * groups * WS_Q8_CELLS;
+}
+
+static bool wants_q8(const ws_product *p, size_t n_products) {
     bool wants = false;
     for (size_t i = 0; i < n_products; i++) wants |= ws_dtype_is_quantized(p[i].w->type);
     return wants;
 }
 
-void ws_quantize_row(const ws_engine *e, const ws_rows *rows, size_t t) {
-    e->k.quantize(rows->x + t * rows->stride, &rows->q, t);
+static void quantize_tokens(void *ctx, size_t begin, size_t end, int thread) {
+    const work *w = ctx;
+    (void)thread;
+    for (size_t t = begin; t < end; t++) w->e->k.quantize(w->x->x + t * w->x->stride, &w->q, t);
 }
 
 static void mul_floats(const work *w, const ws_product *p, size_t row, size_t n_rows) {
@@ -46,27 +56,26 @@ static void mul_blocks(const work *w, const ws_product *p, size_t row, size_t n_
     const ws_dtype_info *info = ws_dtype_get(p->w->type);
     const ws_panel_kernel *kernel = &w->e->k.panel[p->w->type];
     const size_t n_panels = p->w->n_in / WS_GROUP;
-    const uint8_t *rows[WS_LANES];
-    for (size_t r = 0; r < WS_LANES; r++) /* a last group that is not full repeats its last row */
-        rows[r] = p->w->data + (row + (r < n_rows ? r : n_rows - 1)) * p->w->row_bytes;
-
-    const uint8_t *next = rows[0] + WS_LANES * p->w->row_bytes; /* the group after this one */
+    ws_block_rows rows = {p->w->data + row * p->w->row_bytes, p->w->row_bytes, n_rows};
+    if (w->n_tokens == 1 && n_rows == WS_LANES && kernel->mul_one) {
+        kernel->mul_one(&rows, &w->q, p->y + row);
+        return;
+    }
     for (size_t first = 0; first < n_panels; first += WS_CHUNK) {
         const size_t n = n_panels - first < WS_CHUNK ? n_panels - first : WS_CHUNK;
         const size_t n_blocks = n * WS_GROUP / info->block_elements;
-        kernel->decode(rows, n_blocks, next, panels);
-        next += WS_LANES * n_blocks * info->block_bytes;
+        kernel->decode(&rows, n_blocks, panels);
         kernel->mul(&(ws_panel_job){
             .panels = panels,
             .n_panels = n,
             .first_panel = first,
-            .x = &w->x->q,
+            .x = &w->q,
             .n_tokens = w->n_tokens,
             .y = p->y + row,
             .y_stride = p->y_stride,
             .add = first > 0,
         });
-        for (size_t r = 0; r < WS_LANES; r++) rows[r] += n_blocks * info->block_bytes;
+        rows.base += n_blocks * info->block_bytes;
     }
 }
 
@@ -87,8 +96,10 @@ static void mul_groups(void *ctx, size_t begin, size_t end, int thread) {
 
 void ws_matmul(const ws_engine *e, const ws_product *p, size_t n_products, const ws_rows *x, size_t n_tokens) {
     enum { PIECES = 8 }; /* per thread, so that a thread that is held up leaves work to the others */
-    work w = {.e = e, .p = p, .x = x, .n_tokens = n_tokens};
+    work w = {.e = e, .p = p, .x = x, .q = x->q, .n_tokens = n_tokens};
     assert(n_products <= WS_MAX_PRODUCTS);
+    w.q.tile = n_tokens == 1 ? 1 : WS_TILE;
+    if (wants_q8(p, n_products)) ws_team_for(e->team, n_tokens, WS_TILE, quantize_tokens, &w);
     for (size_t i = 0; i < n_products; i++) w.first[i + 1] = w.first[i] + (p[i].w->n_out + WS_LANES - 1) / WS_LANES;
     const size_t n_groups = w.first[n_products], pieces = (size_t)ws_team_threads(e->team) * PIECES;
     ws_team_for(e->team, n_groups, (n_groups + pieces - 1) / pieces, mul_groups, &w);

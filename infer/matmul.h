@@ -13,7 +13,7 @@ typedef struct {
     size_t n_in, n_out, row_bytes;
 } ws_matrix;
 
-/* Rows of activations (one per token), as floats and, after ws_quantize_rows(), as 8-bit groups. */
+/* Rows of activations (one per token), as floats, with room for them as 8-bit groups. */
 typedef struct {
     float *x; /* x[t * stride + c] */
     size_t stride, n_cols;
@@ -42,13 +42,11 @@ typedef struct {
 /* Can weights of this type be multiplied? */
 bool ws_can_multiply(ws_dtype type);
 
-/* Does any of these matrices want its input in 8-bit groups? */
-bool ws_wants_q8(const ws_product *p, size_t n_products);
+/* Cells that n_tokens rows of n_cols columns take as 8-bit groups. */
+uint64_t ws_q8_cells(uint64_t n_tokens, uint64_t n_cols);
 
-/* Quantize row t of `rows`. */
-void ws_quantize_row(const ws_engine *e, const ws_rows *rows, size_t t);
-
-/* All products of the same input, shared out over the threads together. */
+/* All products of the same n_tokens rows (from x->x on), shared out over the threads together. The rows are quantized
+ * for it if a matrix wants that, at x->q.cells. */
 void ws_matmul(const ws_engine *e, const ws_product *p, size_t n_products, const ws_rows *x, size_t n_tokens);
 
 #endif

@@ -10,27 +10,28 @@
 
 typedef void decode_row(const void *block, ws_panel *out, int r);
 
-static void set_q(ws_panel *out, int r, int column, unsigned q) { out->q[column / 4][r][column % 4] = (uint8_t)q; }
+static void set_q(ws_panel *out, int r, int column, int q) {
+    out->q[column / 4][r][column % 4] = (uint8_t)(q + WS_BIAS);
+}
 
 static void set_whole(ws_panel *out, int r, float d, float min) {
-    out->d[r] = d;
+    out->d[0][r] = d;
     out->min[0][r] = min;
 }
 
-static void set_half(ws_panel *out, int r, int h, int scale, float min) {
-    out->scale[h][r][0] = out->scale[h][r][1] = (int16_t)scale;
+static void set_half(ws_panel *out, int r, int h, float d, float min) {
+    out->d[h][r] = d;
     out->min[h][r] = min;
 }
 
-static unsigned nibble(const uint8_t *qs, int column) { return column < 16 ? qs[column] & 15 : qs[column - 16] >> 4; }
+static int nibble(const uint8_t *qs, int column) { return column < 16 ? qs[column] & 15 : qs[column - 16] >> 4; }
 
-static unsigned bit(const uint8_t *bits, int column) { return bits[column / 8] >> (column % 8) & 1; }
+static int bit(const uint8_t *bits, int column) { return bits[column / 8] >> (column % 8) & 1; }
 
 static void decode_q4_0(const void *block, ws_panel *out, int r) {
     const ws_q4_0 *b = block;
-    const float d = ws_f16_to_f32(b->d);
-    for (int c = 0; c < 32; c++) set_q(out, r, c, nibble(b->qs, c));
-    set_whole(out, r, d, -8 * d);
+    for (int c = 0; c < 32; c++) set_q(out, r, c, nibble(b->qs, c) - 8);
+    out->d[0][r] = ws_f16_to_f32(b->d);
 }
 
 static void decode_q4_1(const void *block, ws_panel *out, int r) {
@@ -41,9 +42,8 @@ static void decode_q4_1(const void *block, ws_panel *out, int r) {
 
 static void decode_q5_0(const void *block, ws_panel *out, int r) {
     const ws_q5_0 *b = block;
-    const float d = ws_f16_to_f32(b->d);
-    for (int c = 0; c < 32; c++) set_q(out, r, c, nibble(b->qs, c) | bit(b->qh, c) << 4);
-    set_whole(out, r, d, -16 * d);
+    for (int c = 0; c < 32; c++) set_q(out, r, c, (nibble(b->qs, c) | bit(b->qh, c) << 4) - 16);
+    out->d[0][r] = ws_f16_to_f32(b->d);
 }
 
 static void decode_q5_1(const void *block, ws_panel *out, int r) {
@@ -54,8 +54,8 @@ static void decode_q5_1(const void *block, ws_panel *out, int r) {
 
 static void decode_q8_0(const void *block, ws_panel *out, int r) {
     const ws_q8_0 *b = block;
-    for (int c = 0; c < 32; c++) set_q(out, r, c, (uint8_t)b->qs[c]);
-    out->d[r] = ws_f16_to_f32(b->d);
+    for (int c = 0; c < 32; c++) set_q(out, r, c, b->qs[c]);
+    out->d[0][r] = ws_f16_to_f32(b->d);
 }
 
 static void decode_q2_k(const void *block, ws_panel *out, int r) {
@@ -66,9 +66,8 @@ static void decode_q2_k(const void *block, ws_panel *out, int r) {
         for (int c = 0; c < 32; c++) set_q(&out[p], r, c, qs[c] >> (p % 4 * 2) & 3);
         for (int h = 0; h < 2; h++) {
             const unsigned s = b->scales[2 * p + h];
-            set_half(&out[p], r, h, s & 15, -dmin * (float)(s >> 4));
+            set_half(&out[p], r, h, d * (float)(s & 15), -dmin * (float)(s >> 4));
         }
-        out[p].d[r] = d;
     }
 }
 
@@ -83,12 +82,8 @@ static void decode_q3_k(const void *block, ws_panel *out, int r) {
     for (int p = 0; p < 8; p++) {
         const uint8_t *qs = b->qs + p / 4 * 32;
         for (int c = 0; c < 32; c++)
-            set_q(&out[p], r, c, (qs[c] >> (p % 4 * 2) & 3) | (unsigned)(b->hmask[c] >> p & 1) << 2);
-        for (int h = 0; h < 2; h++) {
-            const int scale = q3_k_scale(b->scales, 2 * p + h);
-            set_half(&out[p], r, h, scale, d * -4 * (float)scale);
-        }
-        out[p].d[r] = d;
+            set_q(&out[p], r, c, ((qs[c] >> (p % 4 * 2) & 3) | (b->hmask[c] >> p & 1) << 2) - 4);
+        for (int h = 0; h < 2; h++) out[p].d[h][r] = d * (float)q3_k_scale(b->scales, 2 * p + h);
     }
 }
 
@@ -122,7 +117,7 @@ static void decode_q5_k(const void *block, ws_panel *out, int r) {
     const ws_q5_k *b = block;
     for (int p = 0; p < 8; p++)
         for (int c = 0; c < 32; c++)
-            set_q(&out[p], r, c, (b->qs[p / 2 * 32 + c] >> (p % 2 * 4) & 15) | (unsigned)(b->qh[c] >> p & 1) << 4);
+            set_q(&out[p], r, c, (b->qs[p / 2 * 32 + c] >> (p % 2 * 4) & 15) | (b->qh[c] >> p & 1) << 4);
     set_q4_k_scales(out, r, b->d, b->dmin, b->scales);
 }
 
@@ -132,94 +127,84 @@ static void decode_q6_k(const void *block, ws_panel *out, int r) {
     for (int p = 0; p < 8; p++) {
         const uint8_t *ql = b->ql + p / 4 * 64 + p % 2 * 32, *qh = b->qh + p / 4 * 32;
         for (int c = 0; c < 32; c++)
-            set_q(&out[p], r, c, (ql[c] >> (p % 4 / 2 * 4) & 15) | (unsigned)(qh[c] >> (p % 4 * 2) & 3) << 4);
-        for (int h = 0; h < 2; h++) {
-            const int scale = b->scales[2 * p + h];
-            set_half(&out[p], r, h, scale, d * -32 * (float)scale);
-        }
-        out[p].d[r] = d;
+            set_q(&out[p], r, c, ((ql[c] >> (p % 4 / 2 * 4) & 15) | (qh[c] >> (p % 4 * 2) & 3) << 4) - 32);
+        for (int h = 0; h < 2; h++) out[p].d[h][r] = d * (float)b->scales[2 * p + h];
     }
 }
 
-static void decode_rows(const uint8_t *const rows[WS_LANES], size_t n_blocks, ws_panel *out, size_t block_bytes,
+static void decode_rows(const ws_block_rows *rows, size_t n_blocks, ws_panel *out, size_t block_bytes,
                         size_t block_panels, decode_row *decode) {
     for (size_t b = 0; b < n_blocks; b++)
-        for (int r = 0; r < WS_LANES; r++) decode(rows[r] + b * block_bytes, out + b * block_panels, r);
+        for (size_t r = 0; r < WS_LANES; r++) {
+            const size_t row = r < rows->n ? r : rows->n - 1;
+            decode(rows->base + row * rows->stride + b * block_bytes, out + b * block_panels, (int)r);
+        }
 }
 
-#define DECODE(name, ID)                                                                                               \
-    static void rows_##name(const uint8_t *const rows[WS_LANES], size_t n_blocks, const uint8_t *ahead,                \
-                            ws_panel *out) {                                                                           \
-        (void)ahead;                                                                                                   \
+/* The types: X(prefix, ID, halves, min, low, high) */
+#define EACH_TYPE(X)                                                                                                   \
+    X(q4_0, Q4_0, false, false, -8, 7)                                                                                 \
+    X(q4_1, Q4_1, false, true, 0, 15)                                                                                  \
+    X(q5_0, Q5_0, false, false, -16, 15)                                                                               \
+    X(q5_1, Q5_1, false, true, 0, 31)                                                                                  \
+    X(q8_0, Q8_0, false, false, -128, 127)                                                                             \
+    X(q2_k, Q2_K, true, true, 0, 3)                                                                                    \
+    X(q3_k, Q3_K, true, false, -4, 3)                                                                                  \
+    X(q4_k, Q4_K, false, true, 0, 15)                                                                                  \
+    X(q5_k, Q5_K, false, true, 0, 31)                                                                                  \
+    X(q6_k, Q6_K, true, false, -32, 31)
+
+#define DECODE(name, ID, halves, min, low, high)                                                                       \
+    static void rows_##name(const ws_block_rows *rows, size_t n_blocks, ws_panel *out) {                               \
         decode_rows(rows, n_blocks, out, WS_BYTES_##ID, WS_ELEMENTS_##ID / WS_GROUP, decode_##name);                   \
     }
-DECODE(q4_0, Q4_0)
-DECODE(q4_1, Q4_1)
-DECODE(q5_0, Q5_0)
-DECODE(q5_1, Q5_1)
-DECODE(q8_0, Q8_0)
-DECODE(q2_k, Q2_K)
-DECODE(q3_k, Q3_K)
-DECODE(q4_k, Q4_K)
-DECODE(q5_k, Q5_K)
-DECODE(q6_k, Q6_K)
+EACH_TYPE(DECODE)
 #undef DECODE
 
 /* ---- products of panels ---- */
 
-/* Sums of q * x over columns [4 first, 4 end) for the 16 rows. |sum| <= 32 * 63 * 127 < 2^18. */
-static void sum_groups(const ws_panel *p, const int8_t *x, int first, int end, int32_t sum[WS_LANES]) {
-    memset(sum, 0, WS_LANES * sizeof *sum);
-    for (int g = first; g < end; g++)
-        for (int r = 0; r < WS_LANES; r++)
-            for (int i = 0; i < 4; i++) sum[r] += p->q[g][r][i] * x[4 * g + i];
-}
-
-static void add_whole(const ws_panel *p, const ws_q8 *x, size_t group, float *y) {
-    int32_t sum[WS_LANES];
-    sum_groups(p, x->q + group * WS_GROUP, 0, 8, sum);
+/* Sums of quant times activation over columns [16 first, 16 end) of the 16 rows; |sum| <= 32 * 128 * 127 < 2^19. */
+static void sum_halves(const ws_panel *p, const ws_q8_cell *x, size_t tile, int first, int end, float sum[WS_LANES]) {
     for (int r = 0; r < WS_LANES; r++) {
-        y[r] += (float)sum[r] * (p->d[r] * x->d[group]);
-        y[r] += p->min[0][r] * x->sum32[group];
+        int32_t s = 0;
+        for (int g = 4 * first; g < 4 * end; g++)
+            for (int i = 0; i < 4; i++) s += (p->q[g][r][i] - WS_BIAS) * x[(size_t)g * tile].q[i];
+        sum[r] = (float)s;
     }
 }
 
-/* |scale * sum| <= 2 * 128 * 2^17 = 2^25 */
-static void add_halves(const ws_panel *p, const ws_q8 *x, size_t group, float *y) {
-    int32_t sum[2][WS_LANES];
-    sum_groups(p, x->q + group * WS_GROUP, 0, 4, sum[0]);
-    sum_groups(p, x->q + group * WS_GROUP, 4, 8, sum[1]);
+static void add_whole(const ws_panel *p, const ws_q8_cell *x, size_t tile, bool min, float *y) {
+    float sum[WS_LANES];
+    sum_halves(p, x, tile, 0, 2, sum);
     for (int r = 0; r < WS_LANES; r++) {
-        const int32_t scaled = p->scale[0][r][0] * sum[0][r] + p->scale[1][r][0] * sum[1][r];
-        y[r] += (float)scaled * (p->d[r] * x->d[group]);
-        y[r] += p->min[0][r] * x->sum16[2 * group];
-        y[r] += p->min[1][r] * x->sum16[2 * group + 1];
+        y[r] = fmaf(sum[r] * p->d[0][r], x[WS_Q8_D * tile].f, y[r]);
+        if (min) y[r] = fmaf(p->min[0][r], x[WS_Q8_SUM * tile].f, y[r]);
     }
 }
 
-/* |sum| <= 32 * 128 * 127 < 2^19 */
-static void add_signed(const ws_panel *p, const ws_q8 *x, size_t group, float *y) {
-    int32_t sum[WS_LANES] = {0};
-    const int8_t *q = x->q + group * WS_GROUP;
-    for (int g = 0; g < WS_GROUP / 4; g++)
-        for (int r = 0; r < WS_LANES; r++)
-            for (int i = 0; i < 4; i++) sum[r] += (int8_t)p->q[g][r][i] * q[4 * g + i];
-    for (int r = 0; r < WS_LANES; r++) y[r] += (float)sum[r] * (p->d[r] * x->d[group]);
+static void add_halves(const ws_panel *p, const ws_q8_cell *x, size_t tile, bool min, float *y) {
+    float sum[2][WS_LANES];
+    for (int h = 0; h < 2; h++) sum_halves(p, x, tile, h, h + 1, sum[h]);
+    for (int r = 0; r < WS_LANES; r++) {
+        y[r] = fmaf(fmaf(sum[1][r], p->d[1][r], sum[0][r] * p->d[0][r]), x[WS_Q8_D * tile].f, y[r]);
+        for (int h = 0; min && h < 2; h++) y[r] = fmaf(p->min[h][r], x[(size_t)(WS_Q8_SUM16 + h) * tile].f, y[r]);
+    }
 }
 
-static void mul_panels(const ws_panel_job *job, void (*add)(const ws_panel *, const ws_q8 *, size_t, float *)) {
-    const size_t row_groups = job->x->n_cols / WS_GROUP;
+static void mul_panels(const ws_panel_job *job, ws_panel_form form) {
     for (size_t t = 0; t < job->n_tokens; t++) {
         float *y = job->y + t * job->y_stride;
         if (!job->add) memset(y, 0, WS_LANES * sizeof *y);
         for (size_t p = 0; p < job->n_panels; p++)
-            add(&job->panels[p], job->x, t * row_groups + job->first_panel + p, y);
+            (form.halves ? add_halves : add_whole)(&job->panels[p], ws_q8_at(job->x, t, job->first_panel + p),
+                                                   job->x->tile, form.min, y);
     }
 }
 
-static void mul_whole(const ws_panel_job *job) { mul_panels(job, add_whole); }
-static void mul_halves(const ws_panel_job *job) { mul_panels(job, add_halves); }
-static void mul_signed(const ws_panel_job *job) { mul_panels(job, add_signed); }
+static void mul_whole(const ws_panel_job *job) { mul_panels(job, (ws_panel_form){.halves = false, .min = false}); }
+static void mul_whole_min(const ws_panel_job *job) { mul_panels(job, (ws_panel_form){.halves = false, .min = true}); }
+static void mul_halves(const ws_panel_job *job) { mul_panels(job, (ws_panel_form){.halves = true, .min = false}); }
+static void mul_halves_min(const ws_panel_job *job) { mul_panels(job, (ws_panel_form){.halves = true, .min = true}); }
 
 /* ---- products of float rows ---- */
 
@@ -240,6 +225,10 @@ static void load_bf16(const uint8_t *from, size_t n, float *to) {
     for (size_t i = 0; i < n; i++) to[i] = ws_bf16_to_f32(half[i]);
 }
 
+static void fma_vector(const floats *a, const floats *b, floats *sum) {
+    for (int l = 0; l < WIDTH; l++) (*sum)[l] = fmaf((*a)[l], (*b)[l], (*sum)[l]);
+}
+
 static float dot(const uint8_t *w, size_t element_bytes, const float *x, size_t n, load_lanes *load) {
     row_piece sum = {{0}}, wl, xl;
     float lane[WS_LANES];
@@ -248,7 +237,7 @@ static float dot(const uint8_t *w, size_t element_bytes, const float *x, size_t 
         load(w + i * element_bytes, m, lane);
         load_piece(lane, m, 0, wl);
         load_piece(x + i, m, 0, xl);
-        for (int v = 0; v < VECTORS; v++) sum[v] += wl[v] * xl[v];
+        for (int v = 0; v < VECTORS; v++) fma_vector(&wl[v], &xl[v], &sum[v]);
     }
     return sum_lanes(sum);
 }
@@ -272,7 +261,7 @@ static void scores(const ws_attn_job *job, size_t element_bytes, load_lanes *loa
             float sum[WS_LANES] = {0}, kl[WS_LANES];
             for (size_t c = 0; c < job->head_k; c++) {
                 load((const uint8_t *)job->k + (key * job->head_k + c * WS_LANES) * element_bytes, WS_LANES, kl);
-                for (int l = 0; l < WS_LANES; l++) sum[l] += job->q[i * job->head_k + c] * kl[l];
+                for (int l = 0; l < WS_LANES; l++) sum[l] = fmaf(job->q[i * job->head_k + c], kl[l], sum[l]);
             }
             memcpy(job->p + i * WS_SPAN + key, sum, sizeof sum);
         }
@@ -283,10 +272,10 @@ static void values(const ws_attn_job *job, size_t element_bytes, load_lanes *loa
         for (size_t key = 0; key < job->n_keys; key++) {
             const float p = job->p[i * WS_SPAN + key];
             const uint8_t *v = (const uint8_t *)job->v + key * job->v_stride * element_bytes;
-            float vl[WS_LANES];
+            float vl[WS_LANES], *acc = job->acc + i * job->acc_stride;
             for (size_t c = 0; c < job->acc_stride; c += WS_LANES) {
                 load(v + c * element_bytes, WS_LANES, vl);
-                for (int l = 0; l < WS_LANES; l++) job->acc[i * job->acc_stride + c + l] += p * vl[l];
+                for (int l = 0; l < WS_LANES; l++) acc[c + l] = fmaf(p, vl[l], acc[c + l]);
             }
         }
 }
@@ -297,17 +286,12 @@ static void values_f32(const ws_attn_job *job) { values(job, 4, load_f32); }
 static void values_f16(const ws_attn_job *job) { values(job, 2, load_f16); }
 
 void ws_kernels_init_c(ws_kernels *k) {
+    static void (*const mul[2][2])(const ws_panel_job *) = {{mul_whole, mul_whole_min}, {mul_halves, mul_halves_min}};
     rows_init(k);
-    k->panel[WS_TYPE_Q4_0] = (ws_panel_kernel){rows_q4_0, mul_whole};
-    k->panel[WS_TYPE_Q4_1] = (ws_panel_kernel){rows_q4_1, mul_whole};
-    k->panel[WS_TYPE_Q5_0] = (ws_panel_kernel){rows_q5_0, mul_whole};
-    k->panel[WS_TYPE_Q5_1] = (ws_panel_kernel){rows_q5_1, mul_whole};
-    k->panel[WS_TYPE_Q8_0] = (ws_panel_kernel){rows_q8_0, mul_signed};
-    k->panel[WS_TYPE_Q2_K] = (ws_panel_kernel){rows_q2_k, mul_halves};
-    k->panel[WS_TYPE_Q3_K] = (ws_panel_kernel){rows_q3_k, mul_halves};
-    k->panel[WS_TYPE_Q4_K] = (ws_panel_kernel){rows_q4_k, mul_whole};
-    k->panel[WS_TYPE_Q5_K] = (ws_panel_kernel){rows_q5_k, mul_whole};
-    k->panel[WS_TYPE_Q6_K] = (ws_panel_kernel){rows_q6_k, mul_halves};
+#define ROW(name, ID, halves, min, low, high)                                                                          \
+    k->panel[WS_TYPE_##ID] = (ws_panel_kernel){{halves, min, low, high}, rows_##name, mul[halves][min], NULL};
+    EACH_TYPE(ROW)
+#undef ROW
     k->mul_float[WS_TYPE_F32] = mul_f32;
     k->mul_float[WS_TYPE_F16] = mul_f16;
     k->mul_float[WS_TYPE_BF16] = mul_bf16;

@@ -153,31 +153,39 @@ static inline int32_t top_magnitude(const ints x[WS_GROUP / WIDTH]) {
     return max;
 }
 
+/* The quants of 32 floats, bytes in order, given their largest magnitude. */
+static inline void quantize_32(const ints x[WS_GROUP / WIDTH], float amax, int8_t q[WS_GROUP]) {
+    const float to_q = amax >= 1e-30f ? (float)WS_Q8_MAX / amax : 0.0f; /* the inverse of less might be infinite */
+    int32_t wide[WS_GROUP];
+    for (int i = 0; i < WS_GROUP / WIDTH; i++)
+        *(loose_ints *)(wide + i * WIDTH) = (ints)((floats)x[i] * to_q + ROUND_MAGIC) - (ints)ALL(ROUND_MAGIC);
+    for (int i = 0; i < WS_GROUP; i++) q[i] = (int8_t)wide[i];
+}
+
 /* One group of 32: the largest magnitude becomes 127. */
-static inline void quantize_group(const float *x, const ws_q8 *to, size_t at, size_t group) {
+static inline void quantize_group(const float *x, ws_q8_cell *to, size_t tile) {
     ints v[WS_GROUP / WIDTH];
-    int32_t q[WS_GROUP], first = 0, second = 0;
-    int8_t *q8 = to->q + at;
+    int8_t q[WS_GROUP];
+    int32_t first = 0, second = 0;
     for (int i = 0; i < WS_GROUP / WIDTH; i++) v[i] = *(const loose_ints *)(const void *)(x + i * WIDTH);
     const int32_t top = top_magnitude(v);
     const float amax = ws_f32_from_bits((uint32_t)top);
-    const float to_q = amax >= 1e-30f ? (float)WS_Q8_MAX / amax : 0.0f; /* the inverse of less might be infinite */
     const float d = top < 0x7f800000 ? amax / (float)WS_Q8_MAX : NAN;
-    for (int i = 0; i < WS_GROUP / WIDTH; i++)
-        *(loose_ints *)(q + i * WIDTH) = (ints)((floats)v[i] * to_q + ROUND_MAGIC) - (ints)ALL(ROUND_MAGIC);
-    for (int i = 0; i < WS_GROUP; i++) q8[i] = (int8_t)q[i];
-    for (int i = 0; i < WS_GROUP / 2; i++) first += q8[i];
-    for (int i = WS_GROUP / 2; i < WS_GROUP; i++) second += q8[i];
-    to->d[group] = d;
-    to->sum32[group] = d * (float)(first + second);
-    to->sum16[2 * group] = d * (float)first;
-    to->sum16[2 * group + 1] = d * (float)second;
+    quantize_32(v, amax, q);
+    for (int i = 0; i < WS_GROUP / 2; i++) first += q[i];
+    for (int i = WS_GROUP / 2; i < WS_GROUP; i++) second += q[i];
+    for (size_t i = 0; i < WS_GROUP / 4; i++) memcpy(to[i * tile].q, q + 4 * i, 4);
+    to[WS_Q8_D * tile].f = d;
+    to[WS_Q8_BIAS * tile].i = -WS_BIAS * (first + second);
+    to[WS_Q8_BIAS16 * tile].i = -WS_BIAS * first;
+    to[(WS_Q8_BIAS16 + 1) * tile].i = -WS_BIAS * second;
+    to[WS_Q8_SUM * tile].f = d * (float)(first + second);
+    to[WS_Q8_SUM16 * tile].f = d * (float)first;
+    to[(WS_Q8_SUM16 + 1) * tile].f = d * (float)second;
 }
 
 static void row_quantize(const float *x, const ws_q8 *to, size_t t) {
-    const size_t n_groups = to->n_cols / WS_GROUP;
-    for (size_t g = 0; g < n_groups; g++)
-        quantize_group(x + g * WS_GROUP, to, t * to->n_cols + g * WS_GROUP, t * n_groups + g);
+    for (size_t g = 0; g < to->n_cols / WS_GROUP; g++) quantize_group(x + g * WS_GROUP, ws_q8_at(to, t, g), to->tile);
 }
 
 /* ---- exponentials ---- */

@@ -12,6 +12,7 @@
 #define VI        __m256i
 #define VF        __m256
 #define LOAD_I(p) _mm256_loadu_si256((const __m256i *)(p))
+#define ZERO_I    _mm256_setzero_si256()
 #define N_VEC     2
 /* Bytes of x with the signs of w's; 0 where w is 0. */
 #define WITH_SIGN(x, w) _mm256_sign_epi8(x, w)
@@ -83,12 +84,16 @@ static inline __m256i move_bit(__m256i v, const int from, const int to) {
     return _mm256_and_si256(moved, BYTES((char)(1 << to)));
 }
 
-static inline void put_q(ws_panel *p, int g, int r0, __m256i q) {
-    _mm256_storeu_si256((__m256i *)(void *)p->q[g][r0], q);
+/* Quants that were stored as q - low. */
+static inline void put_q(ws_panel *p, int g, int r0, __m256i q, const int low) {
+    const __m256i biased = _mm256_add_epi8(q, BYTES((char)(WS_BIAS + low)));
+    _mm256_storeu_si256((__m256i *)(void *)p->q[g][r0], biased);
 }
 
+static inline void put_d(ws_panel *p, int r0, __m256 d) { _mm256_storeu_ps(p->d[0] + r0, d); }
+
 static inline void put_whole(ws_panel *p, int r0, __m256 d, __m256 min) {
-    _mm256_storeu_ps(p->d + r0, d);
+    put_d(p, r0, d);
     _mm256_storeu_ps(p->min[0] + r0, min);
 }
 
@@ -115,22 +120,21 @@ static inline void fifth_bits(__m256i bits, __m256i q[8]) {
     }
 }
 
-static inline void put_all(ws_panel *p, int r0, const __m256i q[8]) {
-    UNROLL for (int g = 0; g < 8; g++) put_q(p, g, r0, q[g]);
+static inline void put_all(ws_panel *p, int r0, const __m256i q[8], const int low) {
+    UNROLL for (int g = 0; g < 8; g++) put_q(p, g, r0, q[g], low);
 }
 
 static inline void decode_q4_0(const uint8_t *const *rows, size_t at, ws_panel *out, int r0) {
     __m256i q[8];
     nibbles(rows, at + offsetof(ws_q4_0, qs), q);
-    put_all(out, r0, q);
-    const __m256 d = gather_f16(rows, at);
-    put_whole(out, r0, d, _mm256_mul_ps(d, _mm256_set1_ps(-8)));
+    put_all(out, r0, q, -8);
+    put_d(out, r0, gather_f16(rows, at));
 }
 
 static inline void decode_q4_1(const uint8_t *const *rows, size_t at, ws_panel *out, int r0) {
     __m256i q[8];
     nibbles(rows, at + offsetof(ws_q4_1, qs), q);
-    put_all(out, r0, q);
+    put_all(out, r0, q, 0);
     put_whole(out, r0, gather_f16(rows, at), gather_f16(rows, at + offsetof(ws_q4_1, m)));
 }
 
@@ -138,24 +142,23 @@ static inline void decode_q5_0(const uint8_t *const *rows, size_t at, ws_panel *
     __m256i q[8];
     nibbles(rows, at + offsetof(ws_q5_0, qs), q);
     fifth_bits(gather_32(rows, at + offsetof(ws_q5_0, qh)), q);
-    put_all(out, r0, q);
-    const __m256 d = gather_f16(rows, at);
-    put_whole(out, r0, d, _mm256_mul_ps(d, _mm256_set1_ps(-16)));
+    put_all(out, r0, q, -16);
+    put_d(out, r0, gather_f16(rows, at));
 }
 
 static inline void decode_q5_1(const uint8_t *const *rows, size_t at, ws_panel *out, int r0) {
     __m256i q[8];
     nibbles(rows, at + offsetof(ws_q5_1, qs), q);
     fifth_bits(gather_32(rows, at + offsetof(ws_q5_1, qh)), q);
-    put_all(out, r0, q);
+    put_all(out, r0, q, 0);
     put_whole(out, r0, gather_f16(rows, at), gather_f16(rows, at + offsetof(ws_q5_1, m)));
 }
 
 static inline void decode_q8_0(const uint8_t *const *rows, size_t at, ws_panel *out, int r0) {
     __m256i q[8];
     transpose_32(rows, at + offsetof(ws_q8_0, qs), q);
-    put_all(out, r0, q);
-    _mm256_storeu_ps(out->d + r0, gather_f16(rows, at));
+    put_all(out, r0, q, 0);
+    put_d(out, r0, gather_f16(rows, at));
 }
 
 /* ---- super-blocks of 256: 8 panels ---- */
@@ -184,8 +187,8 @@ static inline void decode_q4_k(const uint8_t *const *rows, size_t at, ws_panel *
         __m256i t[8];
         transpose_32(rows, at + offsetof(ws_q4_k, qs) + 32 * c, t);
         UNROLL for (int g = 0; g < 8; g++) {
-            put_q(out + 2 * c, g, r0, field(t[g], 0, 15));
-            put_q(out + 2 * c + 1, g, r0, field(t[g], 4, 15));
+            put_q(out + 2 * c, g, r0, field(t[g], 0, 15), 0);
+            put_q(out + 2 * c + 1, g, r0, field(t[g], 4, 15), 0);
         }
     }
     scales_q4_k(rows, at, out, r0);
@@ -198,33 +201,19 @@ static inline void decode_q5_k(const uint8_t *const *rows, size_t at, ws_panel *
         __m256i t[8];
         transpose_32(rows, at + offsetof(ws_q5_k, qs) + 32 * c, t);
         UNROLL for (int g = 0; g < 8; g++) {
-            put_q(out + 2 * c, g, r0, _mm256_or_si256(field(t[g], 0, 15), move_bit(high[g], 2 * c, 4)));
-            put_q(out + 2 * c + 1, g, r0, _mm256_or_si256(field(t[g], 4, 15), move_bit(high[g], 2 * c + 1, 4)));
+            put_q(out + 2 * c, g, r0, _mm256_or_si256(field(t[g], 0, 15), move_bit(high[g], 2 * c, 4)), 0);
+            put_q(out + 2 * c + 1, g, r0, _mm256_or_si256(field(t[g], 4, 15), move_bit(high[g], 2 * c + 1, 4)), 0);
         }
     }
     scales_q4_k(rows, at, out, r0);
 }
 
-/* Scales of 16 sub-blocks, signed bytes (scale s in byte s % 4 of words[s / 4]), as pairs of 16 bits. */
-static inline void put_scales(const __m256i words[4], ws_panel *out, int r0) {
-    UNROLL for (int s = 0; s < 16; s++) {
-        /* the byte into the high half of both 16-bit numbers of its word, then down with its sign */
-        const __m256i pick = _mm256_add_epi16(_mm256_setr_epi32(0x00800080, 0x04800480, 0x08800880, 0x0c800c80,
-                                                                0x00800080, 0x04800480, 0x08800880, 0x0c800c80),
-                                              _mm256_set1_epi16((short)(s % 4 << 8)));
-        const __m256i pair = _mm256_srai_epi16(_mm256_shuffle_epi8(words[s / 4], pick), 8);
-        _mm256_storeu_si256((__m256i *)(void *)out[s / 2].scale[s % 2][r0], pair);
-    }
-}
-
-/* min = factor * scale (the offset of quants that are stored without a sign), d for all panels. */
-static inline void put_offsets(const __m256i words[4], __m256 d, float offset, ws_panel *out, int r0) {
-    const __m256 factor = _mm256_mul_ps(d, _mm256_set1_ps(-offset));
+/* d * (signed byte s of the words) for the 16 sub-blocks s. */
+static inline void put_scales(const __m256i words[4], __m256 d, ws_panel *out, int r0) {
     UNROLL for (int s = 0; s < 16; s++) {
         const __m256i wide = _mm256_srai_epi32(_mm256_slli_epi32(words[s / 4], 24 - 8 * (s % 4)), 24);
-        _mm256_storeu_ps(out[s / 2].min[s % 2] + r0, _mm256_mul_ps(factor, _mm256_cvtepi32_ps(wide)));
+        _mm256_storeu_ps(out[s / 2].d[s % 2] + r0, _mm256_mul_ps(d, _mm256_cvtepi32_ps(wide)));
     }
-    UNROLL for (int p = 0; p < 8; p++) _mm256_storeu_ps(out[p].d + r0, d);
 }
 
 static inline void decode_q2_k(const uint8_t *const *rows, size_t at, ws_panel *out, int r0) {
@@ -232,17 +221,16 @@ static inline void decode_q2_k(const uint8_t *const *rows, size_t at, ws_panel *
         __m256i t[8];
         transpose_32(rows, at + offsetof(ws_q2_k, qs) + 32 * h, t);
         UNROLL for (int g = 0; g < 8; g++) UNROLL for (int p = 0; p < 4; p++)
-            put_q(out + 4 * h + p, g, r0, field(t[g], 2 * p, 3));
+            put_q(out + 4 * h + p, g, r0, field(t[g], 2 * p, 3), 0);
     }
     const __m256 d = gather_f16(rows, at + offsetof(ws_q2_k, d));
     const __m256 neg = _mm256_sub_ps(_mm256_setzero_ps(), gather_f16(rows, at + offsetof(ws_q2_k, dmin)));
     __m256i t[4], scale[4];
     transpose_16(rows, at + offsetof(ws_q2_k, scales), t);
     UNROLL for (int k = 0; k < 4; k++) scale[k] = field(t[k], 0, 15), t[k] = field(t[k], 4, 15);
-    put_scales(scale, out, r0);
+    put_scales(scale, d, out, r0);
     UNROLL for (int s = 0; s < 16; s++)
         _mm256_storeu_ps(out[s / 2].min[s % 2] + r0, _mm256_mul_ps(neg, byte_to_float(t[s / 4], s % 4)));
-    UNROLL for (int p = 0; p < 8; p++) _mm256_storeu_ps(out[p].d + r0, d);
 }
 
 static inline void scales_q3_k(const uint8_t *const *rows, size_t at, ws_panel *out, int r0) {
@@ -253,8 +241,7 @@ static inline void scales_q3_k(const uint8_t *const *rows, size_t at, ws_panel *
     scale[2] = _mm256_or_si256(field(t[1], 4, 15), _mm256_slli_epi16(field(t[3], 4, 3), 4));
     scale[3] = _mm256_or_si256(field(t[2], 4, 15), _mm256_slli_epi16(field(t[3], 6, 3), 4));
     UNROLL for (int k = 0; k < 4; k++) scale[k] = _mm256_sub_epi8(scale[k], BYTES(32));
-    put_scales(scale, out, r0);
-    put_offsets(scale, gather_f16(rows, at + offsetof(ws_q3_k, d)), 4, out, r0);
+    put_scales(scale, gather_f16(rows, at + offsetof(ws_q3_k, d)), out, r0);
 }
 
 static inline void decode_q3_k(const uint8_t *const *rows, size_t at, ws_panel *out, int r0) {
@@ -264,7 +251,7 @@ static inline void decode_q3_k(const uint8_t *const *rows, size_t at, ws_panel *
         __m256i t[8];
         transpose_32(rows, at + offsetof(ws_q3_k, qs) + 32 * h, t);
         UNROLL for (int g = 0; g < 8; g++) UNROLL for (int p = 0; p < 4; p++)
-            put_q(out + 4 * h + p, g, r0, _mm256_or_si256(field(t[g], 2 * p, 3), move_bit(high[g], 4 * h + p, 2)));
+            put_q(out + 4 * h + p, g, r0, _mm256_or_si256(field(t[g], 2 * p, 3), move_bit(high[g], 4 * h + p, 2)), -4);
     }
     scales_q3_k(rows, at, out, r0);
 }
@@ -281,10 +268,10 @@ static inline void half_q6_k(const uint8_t *const *rows, size_t at, const int h,
             const __m256i up0 = _mm256_slli_epi16(field(high[k], 0, 3), 4),
                           up1 = _mm256_slli_epi16(field(high[k], 2, 3), 4);
             const __m256i up2 = field(high[k], 0, 48), up3 = field(high[k], 2, 48);
-            put_q(out + 0, g, r0, _mm256_or_si256(field(low[k], 0, 15), up0));
-            put_q(out + 1, g, r0, _mm256_or_si256(field(more[k], 0, 15), up1));
-            put_q(out + 2, g, r0, _mm256_or_si256(field(low[k], 4, 15), up2));
-            put_q(out + 3, g, r0, _mm256_or_si256(field(more[k], 4, 15), up3));
+            put_q(out + 0, g, r0, _mm256_or_si256(field(low[k], 0, 15), up0), -32);
+            put_q(out + 1, g, r0, _mm256_or_si256(field(more[k], 0, 15), up1), -32);
+            put_q(out + 2, g, r0, _mm256_or_si256(field(low[k], 4, 15), up2), -32);
+            put_q(out + 3, g, r0, _mm256_or_si256(field(more[k], 4, 15), up3), -32);
         }
     }
 }
@@ -294,22 +281,29 @@ static inline void decode_q6_k(const uint8_t *const *rows, size_t at, ws_panel *
     half_q6_k(rows, at, 1, out + 4, r0);
     __m256i scale[4];
     transpose_16(rows, at + offsetof(ws_q6_k, scales), scale);
-    put_scales(scale, out, r0);
-    put_offsets(scale, gather_f16(rows, at + offsetof(ws_q6_k, d)), 32, out, r0);
+    put_scales(scale, gather_f16(rows, at + offsetof(ws_q6_k, d)), out, r0);
 }
 
-static inline void fetch(const uint8_t *ahead, const size_t bytes) {
+/* Rows that there are not decode as the last one. */
+static inline void each_row(const ws_block_rows *rows, const uint8_t *at[WS_LANES]) {
+    for (size_t r = 0; r < WS_LANES; r++) at[r] = rows->base + (r < rows->n ? r : rows->n - 1) * rows->stride;
+}
+
+/* A single token waits for memory: ask for as many bytes of the 16 rows that follow as are being read. */
+static inline void fetch(const ws_block_rows *rows, size_t block, const size_t bytes) {
     enum { LINE = 64 };
-    for (size_t i = 0; i < bytes; i += LINE) _mm_prefetch((const char *)ahead + i, _MM_HINT_T1);
+    const char *ahead = (const char *)rows->base + WS_LANES * (rows->stride + block * bytes);
+    for (size_t i = 0; i < WS_LANES * bytes; i += LINE) _mm_prefetch(ahead + i, _MM_HINT_T1);
 }
 
 #define DECODE(name, ID)                                                                                               \
-    static void rows_##name(const uint8_t *const rows[WS_LANES], size_t n_blocks, const uint8_t *ahead,                \
-                            ws_panel *out) {                                                                           \
+    static void rows_##name(const ws_block_rows *rows, size_t n_blocks, ws_panel *out) {                               \
+        const uint8_t *at[WS_LANES];                                                                                   \
+        each_row(rows, at);                                                                                            \
         for (size_t b = 0; b < n_blocks; b++, out += WS_ELEMENTS_##ID / WS_GROUP) {                                    \
-            fetch(ahead + b * WS_LANES * WS_BYTES_##ID, WS_LANES * WS_BYTES_##ID);                                     \
-            decode_##name(rows, b *WS_BYTES_##ID, out, 0);                                                             \
-            decode_##name(rows + HALF, b * WS_BYTES_##ID, out, HALF);                                                  \
+            fetch(rows, b, WS_BYTES_##ID);                                                                             \
+            decode_##name(at, b *WS_BYTES_##ID, out, 0);                                                               \
+            decode_##name(at + HALF, b * WS_BYTES_##ID, out, HALF);                                                    \
         }                                                                                                              \
     }
 DECODE(q4_0, Q4_0)

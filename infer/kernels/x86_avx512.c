@@ -9,6 +9,7 @@
 #define VI        __m512i
 #define VF        __m512
 #define LOAD_I(p) _mm512_loadu_si512(p)
+#define ZERO_I    _mm512_setzero_si512()
 #define N_VEC     1
 /* Bytes of x with the signs of w's. */
 #define WITH_SIGN(x, w) _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x)

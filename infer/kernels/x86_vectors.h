@@ -1,7 +1,7 @@
 /* x86_vectors.h - products for x86 registers of 8 or 16 lanes: one text, included by x86_avx2.c and x86_avx512.c
- * with V (the prefix of the intrinsics), VI, VF (register types), LOAD_I, N_VEC (registers for 16 lanes), LOAD_VEC
- * (floats of a type, the v-th register of 16) and the sizes of tiles defined. Functions with constant arguments are
- * inlined and unrolled, so that sums stay in registers. */
+ * with V (the prefix of the intrinsics), VI, VF (register types), LOAD_I, ZERO_I, N_VEC (registers for 16 lanes),
+ * LOAD_VEC (floats of a type, the v-th register of 16) and the sizes of tiles defined. Functions with constant
+ * arguments are inlined and unrolled, so that sums stay in registers. */
 #ifndef WS_X86_VECTORS_H
 #define WS_X86_VECTORS_H
 
@@ -33,105 +33,146 @@ INLINE VI broadcast_32(const void *p) {
 /* ---- quantized rows: 8-bit products, summed in pairs to 16 bits ----
  *
  * maddubs adds two products of an unsigned and a signed byte, at most 2 * q * 127 in magnitude, and saturates at
- * 32767. `adds` such sums fit 16 bits: 8 of q <= 15 (30480), 4 of q <= 31 (31496), 2 of q <= 63 (32004). */
-
-enum { ADDS_4_BIT = 8, ADDS_5_BIT = 4, ADDS_6_BIT = 2 };
+ * 32767. `adds` such sums fit 16 bits: 8 of q <= 15 (30480), 4 of q <= 31 (31496), 2 of q <= 63 (32004). Quants are
+ * shifted to 0..high - low for it, which their sums are corrected for by low * (sum of activations). Wider quants are
+ * multiplied as magnitudes with signed activations: two products of 128 * 127 fit 16 bits, a third does not. */
 
 typedef struct {
-    const int8_t *q;
-    const float *d, *sum32, *sum16;
-} x_row;
+    bool halves, min;
+    int low, adds; /* low is 0 or minus a power of two; adds = 0: wide quants */
+} sum_form;
 
-INLINE x_row row_of(const ws_panel_job *job, size_t t) {
-    const ws_q8 *x = job->x;
-    const size_t group = t * (x->n_cols / WS_GROUP) + job->first_panel, at = group * WS_GROUP;
-    return (x_row){x->q + at, x->d + group, x->sum32 + group, x->sum16 + 2 * group};
+/* low * (sum of activations), of n tokens: the bias that they come with is -WS_BIAS * (that sum). */
+INLINE VI first_sum(const ws_q8_cell *bias, const sum_form f) {
+    return f.low == 0 ? ZERO_I : V(srai_epi32)(broadcast_32(bias), 7 - __builtin_ctz((unsigned)-f.low));
 }
 
-/* sum[t][v] = scale * q * x over the 32 columns of panel p; scales only where `halves`. */
-INLINE void sum_panel(const ws_panel *panel, size_t p, const x_row *x, VI sum[][N_VEC], const int n, const int adds,
-                      const bool halves) {
+/* sum[t][v] = quant * activation over columns 16 first to 16 end of the panel. */
+INLINE void sum_narrow(const ws_panel *panel, const ws_q8_cell *x, const int tile, const int first, const int end,
+                       VI sum[][N_VEC], const int n, const sum_form f) {
     VI part[TILE][N_VEC];
-    UNROLL for (int g = 0; g < WS_GROUP / 4; g++) {
+    const VI ones = V(set1_epi16)(1), shift = V(set1_epi8)((char)(WS_BIAS + f.low));
+    const int bias = f.halves ? WS_Q8_BIAS16 + first : WS_Q8_BIAS;
+    UNROLL for (int t = 0; t < n; t++) UNROLL for (int v = 0; v < N_VEC; v++) sum[t][v] =
+        first_sum(x + bias * tile + t, f);
+    UNROLL for (int g = 4 * first; g < 4 * end; g++) {
         VI w[N_VEC];
-        UNROLL for (int v = 0; v < N_VEC; v++) w[v] = LOAD_I(panel->q[g][v * VEC_ROWS]);
+        UNROLL for (int v = 0; v < N_VEC; v++) w[v] = V(sub_epi8)(LOAD_I(panel->q[g][v * VEC_ROWS]), shift);
         UNROLL for (int t = 0; t < n; t++) {
-            const VI xs = broadcast_32(x[t].q + p * WS_GROUP + 4 * g);
+            const VI xs = broadcast_32(x + g * tile + t);
             UNROLL for (int v = 0; v < N_VEC; v++) {
                 const VI product = V(maddubs_epi16)(w[v], xs);
-                part[t][v] = g % adds == 0 ? product : V(add_epi16)(part[t][v], product);
-                if (g % adds != adds - 1) continue;
-                const VI scale = halves ? LOAD_I(panel->scale[g / 4][v * VEC_ROWS]) : V(set1_epi16)(1);
-                const VI wide = V(madd_epi16)(part[t][v], scale);
-                sum[t][v] = g < adds ? wide : V(add_epi32)(sum[t][v], wide);
+                part[t][v] = g % f.adds == 0 ? product : V(add_epi16)(part[t][v], product);
+                if (g % f.adds == f.adds - 1) sum[t][v] = V(add_epi32)(sum[t][v], V(madd_epi16)(part[t][v], ones));
             }
         }
     }
 }
 
-/* Quants that need all eight bits: magnitudes times signed activations; two products of 128 * 127 fit 16 bits, a
- * third does not. */
-INLINE void sum_signed(const ws_panel *panel, size_t p, const x_row *x, VI sum[][N_VEC], const int n) {
+INLINE void sum_wide(const ws_panel *panel, const ws_q8_cell *x, const int tile, const int first, const int end,
+                     VI sum[][N_VEC], const int n) {
     const VI ones = V(set1_epi16)(1);
-    UNROLL for (int g = 0; g < WS_GROUP / 4; g++) {
+    UNROLL for (int g = 4 * first; g < 4 * end; g++) {
         VI w[N_VEC];
-        UNROLL for (int v = 0; v < N_VEC; v++) w[v] = LOAD_I(panel->q[g][v * VEC_ROWS]);
+        UNROLL for (int v = 0; v < N_VEC; v++) w[v] =
+            V(sub_epi8)(LOAD_I(panel->q[g][v * VEC_ROWS]), V(set1_epi8)((char)WS_BIAS));
         UNROLL for (int t = 0; t < n; t++) {
-            const VI xs = broadcast_32(x[t].q + p * WS_GROUP + 4 * g);
+            const VI xs = broadcast_32(x + g * tile + t);
             UNROLL for (int v = 0; v < N_VEC; v++) {
                 const VI product = V(maddubs_epi16)(V(abs_epi8)(w[v]), WITH_SIGN(xs, w[v]));
                 const VI wide = V(madd_epi16)(product, ones);
-                sum[t][v] = g == 0 ? wide : V(add_epi32)(sum[t][v], wide);
+                sum[t][v] = g == 4 * first ? wide : V(add_epi32)(sum[t][v], wide);
             }
         }
     }
 }
 
-typedef enum { WHOLE, HALVES, SIGNED } panel_kind;
+/* The sums as floats. */
+INLINE void sum_panel(const ws_panel *panel, const ws_q8_cell *x, const int tile, const int first, const int end,
+                      VF out[][N_VEC], const int n, const sum_form f) {
+    VI sum[TILE][N_VEC];
+    if (f.adds)
+        sum_narrow(panel, x, tile, first, end, sum, n, f);
+    else
+        sum_wide(panel, x, tile, first, end, sum, n);
+    UNROLL for (int t = 0; t < n; t++) UNROLL for (int v = 0; v < N_VEC; v++) out[t][v] = V(cvtepi32_ps)(sum[t][v]);
+}
 
-/* Tokens t .. t + n - 1 of a job. */
-INLINE void mul_tile(const ws_panel_job *job, size_t t0, const int n, const panel_kind kind, const int adds) {
-    x_row x[TILE];
+INLINE VF broadcast_f(const ws_q8_cell *x) { return V(set1_ps)(x->f); }
+
+/* y += panel * x, for n tokens of a tile. */
+INLINE void mul_panel(const ws_panel *panel, const ws_q8_cell *x, const int tile, VF y[][N_VEC], const int n,
+                      const sum_form f) {
+    VF s[TILE][N_VEC], s1[TILE][N_VEC];
+    sum_panel(panel, x, tile, 0, f.halves ? 1 : 2, s, n, f);
+    if (f.halves) sum_panel(panel, x, tile, 1, 2, s1, n, f);
+    UNROLL for (int t = 0; t < n; t++) UNROLL for (int v = 0; v < N_VEC; v++) {
+        const int r = v * VEC_ROWS;
+        VF scaled = V(mul_ps)(s[t][v], V(loadu_ps)(panel->d[0] + r));
+        if (f.halves) scaled = V(fmadd_ps)(s1[t][v], V(loadu_ps)(panel->d[1] + r), scaled);
+        y[t][v] = V(fmadd_ps)(scaled, broadcast_f(x + WS_Q8_D * tile + t), y[t][v]);
+        if (!f.min) continue;
+        const ws_q8_cell *sum = x + (f.halves ? WS_Q8_SUM16 : WS_Q8_SUM) * tile + t;
+        y[t][v] = V(fmadd_ps)(V(loadu_ps)(panel->min[0] + r), broadcast_f(sum), y[t][v]);
+        if (f.halves) y[t][v] = V(fmadd_ps)(V(loadu_ps)(panel->min[1] + r), broadcast_f(sum + tile), y[t][v]);
+    }
+}
+
+/* Tokens t0 .. t0 + n - 1 of a job, in one tile. */
+INLINE void mul_tile(const ws_panel_job *job, size_t t0, const int tile, const int n, const sum_form f) {
     VF y[TILE][N_VEC];
-    UNROLL for (int t = 0; t < n; t++) {
-        x[t] = row_of(job, t0 + t);
-        UNROLL for (int v = 0; v < N_VEC; v++) y[t][v] =
-            job->add ? V(loadu_ps)(job->y + (t0 + t) * job->y_stride + v * VEC_ROWS) : V(setzero_ps)();
-    }
-    for (size_t p = 0; p < job->n_panels; p++) {
-        const ws_panel *panel = job->panels + p;
-        VI sum[TILE][N_VEC];
-        if (kind == SIGNED)
-            sum_signed(panel, p, x, sum, n);
-        else
-            sum_panel(panel, p, x, sum, n, adds, kind == HALVES);
-        UNROLL for (int t = 0; t < n; t++) UNROLL for (int v = 0; v < N_VEC; v++) {
-            const int r = v * VEC_ROWS;
-            const VF d = V(mul_ps)(V(loadu_ps)(panel->d + r), V(set1_ps)(x[t].d[p]));
-            y[t][v] = V(add_ps)(y[t][v], V(mul_ps)(V(cvtepi32_ps)(sum[t][v]), d));
-            if (kind == SIGNED) continue;
-            const float *first = kind == HALVES ? x[t].sum16 + 2 * p : x[t].sum32 + p;
-            y[t][v] = V(add_ps)(y[t][v], V(mul_ps)(V(loadu_ps)(panel->min[0] + r), V(set1_ps)(*first)));
-            if (kind != HALVES) continue;
-            y[t][v] = V(add_ps)(y[t][v], V(mul_ps)(V(loadu_ps)(panel->min[1] + r), V(set1_ps)(first[1])));
-        }
-    }
+    UNROLL for (int t = 0; t < n; t++) UNROLL for (int v = 0; v < N_VEC; v++) y[t][v] =
+        job->add ? V(loadu_ps)(job->y + (t0 + t) * job->y_stride + v * VEC_ROWS) : V(setzero_ps)();
+    const ws_q8_cell *x = ws_q8_at(job->x, t0, job->first_panel);
+    for (size_t p = 0; p < job->n_panels; p++, x += WS_Q8_CELLS * tile) mul_panel(job->panels + p, x, tile, y, n, f);
     UNROLL for (int t = 0; t < n; t++) UNROLL for (int v = 0; v < N_VEC; v++)
         V(storeu_ps)(job->y + (t0 + t) * job->y_stride + v * VEC_ROWS, y[t][v]);
 }
 
-INLINE void mul_all(const ws_panel_job *job, const panel_kind kind, const int adds) {
+INLINE void mul_all(const ws_panel_job *job, const sum_form f) {
     size_t t = 0;
-    for (; t + TILE <= job->n_tokens; t += TILE) mul_tile(job, t, TILE, kind, adds);
-    for (; t + 2 <= job->n_tokens; t += 2) mul_tile(job, t, 2, kind, adds);
-    for (; t < job->n_tokens; t++) mul_tile(job, t, 1, kind, adds);
+    if (job->x->tile == 1) {
+        for (; t < job->n_tokens; t++) mul_tile(job, t, 1, 1, f);
+        return;
+    }
+    for (; t + TILE <= job->n_tokens; t += TILE) mul_tile(job, t, WS_TILE, TILE, f);
+    for (; t + 2 <= job->n_tokens; t += 2) mul_tile(job, t, WS_TILE, 2, f);
+    for (; t < job->n_tokens; t++) mul_tile(job, t, WS_TILE, 1, f);
 }
 
-static void mul_4_bit(const ws_panel_job *job) { mul_all(job, WHOLE, ADDS_4_BIT); }
-static void mul_5_bit(const ws_panel_job *job) { mul_all(job, WHOLE, ADDS_5_BIT); }
-static void mul_3_bit_halves(const ws_panel_job *job) { mul_all(job, HALVES, ADDS_5_BIT); }
-static void mul_6_bit_halves(const ws_panel_job *job) { mul_all(job, HALVES, ADDS_6_BIT); }
-static void mul_8_bit(const ws_panel_job *job) { mul_all(job, SIGNED, 0); }
+enum { ADDS_4_BIT = 8, ADDS_5_BIT = 4, ADDS_6_BIT = 2 };
+#define MUL(name, halves, min, low, adds)                                                                              \
+    static void name(const ws_panel_job *job) { mul_all(job, (sum_form){halves, min, low, adds}); }
+MUL(mul_whole_8, false, false, -8, ADDS_4_BIT)
+MUL(mul_whole_16, false, false, -16, ADDS_5_BIT)
+MUL(mul_whole_wide, false, false, 0, 0)
+MUL(mul_min_4, false, true, 0, ADDS_4_BIT)
+MUL(mul_min_5, false, true, 0, ADDS_5_BIT)
+MUL(mul_halves_4, true, false, -4, ADDS_5_BIT)
+MUL(mul_halves_32, true, false, -32, ADDS_6_BIT)
+MUL(mul_halves_wide, true, false, 0, 0)
+MUL(mul_halves_min, true, true, 0, ADDS_5_BIT)
+#undef MUL
+
+/* The product for a form: the first row whose range holds the type's quants. */
+static void (*panel_product(ws_panel_form form))(const ws_panel_job *job) {
+    static const struct {
+        ws_panel_form form;
+        void (*mul)(const ws_panel_job *job);
+    } products[] = {
+        {{false, false, -8, 7}, mul_whole_8},        {{false, false, -16, 15}, mul_whole_16},
+        {{false, false, -128, 127}, mul_whole_wide}, {{false, true, 0, 15}, mul_min_4},
+        {{false, true, 0, 31}, mul_min_5},           {{true, false, -4, 27}, mul_halves_4},
+        {{true, false, -32, 31}, mul_halves_32},     {{true, false, -128, 127}, mul_halves_wide},
+        {{true, true, 0, 31}, mul_halves_min},
+    };
+    for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
+        const ws_panel_form *f = &products[i].form;
+        if (f->halves == form.halves && f->min == form.min && f->low <= form.low && f->high >= form.high)
+            return products[i].mul;
+    }
+    return NULL;
+}
 
 /* ---- rows of floats ---- */
 
@@ -281,16 +322,8 @@ static void values_f32(const ws_attn_job *job) { values_all(job, AS_F32); }
 static void values_f16(const ws_attn_job *job) { values_all(job, AS_F16); }
 
 static void vectors_init(ws_kernels *k) {
-    k->panel[WS_TYPE_Q4_0].mul = mul_4_bit;
-    k->panel[WS_TYPE_Q4_1].mul = mul_4_bit;
-    k->panel[WS_TYPE_Q4_K].mul = mul_4_bit;
-    k->panel[WS_TYPE_Q5_0].mul = mul_5_bit;
-    k->panel[WS_TYPE_Q5_1].mul = mul_5_bit;
-    k->panel[WS_TYPE_Q5_K].mul = mul_5_bit;
-    k->panel[WS_TYPE_Q8_0].mul = mul_8_bit;
-    k->panel[WS_TYPE_Q2_K].mul = mul_3_bit_halves;
-    k->panel[WS_TYPE_Q3_K].mul = mul_3_bit_halves;
-    k->panel[WS_TYPE_Q6_K].mul = mul_6_bit_halves;
+    for (int type = 0; type < WS_TYPE_COUNT; type++)
+        if (k->panel[type].decode) k->panel[type].mul = panel_product(k->panel[type].form);
     k->mul_float[WS_TYPE_F32] = mul_f32;
     k->mul_float[WS_TYPE_F16] = mul_f16;
     k->mul_float[WS_TYPE_BF16] = mul_bf16;

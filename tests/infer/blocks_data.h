@@ -49,16 +49,10 @@ static inline void fill_blocks(const test_type *t, bit_pattern pattern, uint8_t 
     }
 }
 
-/* Activations in memory of their own, n_rows rows of n_cols. */
-static inline ws_q8 guarded_q8(size_t n_rows, size_t n_cols) {
-    const size_t n = n_rows * n_cols;
-    return (ws_q8){
-        .n_cols = n_cols,
-        .q = guarded(n),
-        .d = guarded(n / WS_GROUP * sizeof(float)),
-        .sum32 = guarded(n / WS_GROUP * sizeof(float)),
-        .sum16 = guarded(n / WS_GROUP * 2 * sizeof(float)),
-    };
+/* Activations in memory of their own, n_rows (a multiple of `tile`) rows of n_cols. */
+static inline ws_q8 guarded_q8(size_t n_rows, size_t n_cols, size_t tile) {
+    const size_t cells = n_rows * (n_cols / WS_GROUP) * WS_Q8_CELLS;
+    return (ws_q8){.n_cols = n_cols, .tile = tile, .cells = guarded(cells * sizeof(ws_q8_cell))};
 }
 
 #endif

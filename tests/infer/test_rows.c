@@ -80,15 +80,16 @@ static void compare_quantize(const ws_kernels *c, const ws_kernels *k, const cha
     test_random r = {8};
     const float *x = filled(&r, N);
     const ws_kernels *const both[] = {c, k};
-    ws_q8 q[2];
-    for (int i = 0; i < 2; i++) {
-        q[i] = (ws_q8){N, guarded(N), guarded(N / 8), guarded(N / 8), guarded(N / 4)};
-        both[i]->quantize(x, &q[i], 0);
+    for (size_t tile = 1; tile <= WS_TILE; tile += WS_TILE - 1) {
+        ws_q8_cell *q[2];
+        const size_t cells = N / WS_GROUP * WS_Q8_CELLS * tile;
+        for (int i = 0; i < 2; i++) {
+            q[i] = guarded(cells * sizeof *q[i]);
+            memset(q[i], 0, cells * sizeof *q[i]);
+            both[i]->quantize(x, &(ws_q8){N, tile, q[i]}, tile - 1);
+        }
+        cr_assert_arr_eq(q[0], q[1], cells * sizeof *q[0], "%s", name);
     }
-    cr_assert_arr_eq(q[0].q, q[1].q, N, "%s", name);
-    cr_assert_arr_eq(q[0].d, q[1].d, N / 8, "%s", name);
-    cr_assert_arr_eq(q[0].sum32, q[1].sum32, N / 8, "%s", name);
-    cr_assert_arr_eq(q[0].sum16, q[1].sum16, N / 4, "%s", name);
 }
 
 Test(rows, every_instruction_set_quantizes_the_same) { each_level(compare_quantize); }
@@ -103,22 +104,27 @@ Test(rows, quantized_values_are_within_half_a_step) {
     enum { N = 1024 };
     const ws_kernels k = plain();
     test_random r = {9};
-    int8_t q[N];
-    float x[N], d[N / 32], sum32[N / 32], sum16[N / 16];
-    const ws_q8 to = {N, q, d, sum32, sum16};
+    float x[N];
+    ws_q8_cell cells[N / WS_GROUP][WS_Q8_CELLS];
     random_floats(&r, x, N);
     memset(x + 64, 0, 32 * sizeof *x);
-    k.quantize(x, &to, 0);
-    for (size_t g = 0; g < N / 32; g++) {
+    k.quantize(x, &(ws_q8){N, 1, cells[0]}, 0);
+    for (size_t g = 0; g < N / WS_GROUP; g++) {
+        const ws_q8_cell *c = cells[g];
+        const float d = c[WS_Q8_D].f;
         int sum[2] = {0, 0};
-        for (size_t i = 0; i < 32; i++) {
-            cr_assert_leq(fabs(x[g * 32 + i] - (double)d[g] * q[g * 32 + i]), 0.50001 * d[g]);
-            cr_assert_geq(q[g * 32 + i], -127);
-            sum[i / 16] += q[g * 32 + i];
+        for (size_t i = 0; i < WS_GROUP; i++) {
+            const int q = c[i / 4].q[i % 4];
+            cr_assert_leq(fabs(x[g * WS_GROUP + i] - (double)d * q), 0.50001 * d);
+            cr_assert_geq(q, -127);
+            sum[i / 16] += q;
         }
-        cr_assert_eq(sum32[g], d[g] * (float)(sum[0] + sum[1]));
-        cr_assert_eq(sum16[2 * g], d[g] * (float)sum[0]);
-        cr_assert_eq(sum16[2 * g + 1], d[g] * (float)sum[1]);
+        cr_assert_eq(c[WS_Q8_SUM].f, d * (float)(sum[0] + sum[1]));
+        cr_assert_eq(c[WS_Q8_BIAS].i, -128 * (sum[0] + sum[1]));
+        for (int h = 0; h < 2; h++) {
+            cr_assert_eq(c[WS_Q8_SUM16 + h].f, d * (float)sum[h]);
+            cr_assert_eq(c[WS_Q8_BIAS16 + h].i, -128 * sum[h]);
+        }
     }
 }
 
@@ -126,11 +132,11 @@ Test(rows, what_is_not_finite_stays_visible_when_quantized) {
     const ws_kernels k = plain();
     static const float bad[] = {NAN, INFINITY, -INFINITY};
     for (int i = 0; i < 3; i++) {
-        int8_t q[32];
-        float x[32] = {1, 2, 3}, d, sum32, sum16[2];
+        float x[32] = {1, 2, 3};
+        ws_q8_cell c[WS_Q8_CELLS];
         x[17] = bad[i];
-        k.quantize(x, &(ws_q8){32, q, &d, &sum32, sum16}, 0);
-        cr_assert(isnan(d) && isnan(sum32) && isnan(sum16[1]));
+        k.quantize(x, &(ws_q8){32, 1, c}, 0);
+        cr_assert(isnan(c[WS_Q8_D].f) && isnan(c[WS_Q8_SUM].f) && isnan(c[WS_Q8_SUM16 + 1].f));
     }
 }
 
