@@ -138,6 +138,16 @@ WS_MUST_CHECK ws_status ws_gguf_writer_begin(ws_gguf_writer *w, const char *path
 /* The next bytes of tensor data, in the order of add; padding between tensors is added here. */
 WS_MUST_CHECK ws_status ws_gguf_write(ws_gguf_writer *w, const void *data, size_t bytes, ws_error *err);
 
+/* Instead of begin and write: the data of tensors (numbered in the order of add) in any order, from any thread, in a
+ * file that a later run can go on with: tensor_out.h says how. The header is written here. */
+WS_MUST_CHECK ws_status ws_gguf_writer_begin_partial(ws_gguf_writer *w, const char *path, const ws_partial_options *o,
+                                                     bool *found, ws_error *err);
+WS_MUST_CHECK ws_status ws_gguf_write_at(ws_gguf_writer *w, size_t tensor, uint64_t offset, const void *data,
+                                         size_t bytes, ws_error *err);
+void ws_gguf_skip(ws_gguf_writer *w, size_t tensor);                           /* the earlier run wrote it */
+WS_MUST_CHECK ws_status ws_gguf_writer_sync(ws_gguf_writer *w, ws_error *err); /* what was written is on the disk */
+const char *ws_gguf_writer_temporary(const ws_gguf_writer *w); /* name of the partial file; NULL: device or pipe */
+
 /* All data written? Sync and rename. Frees w in every case. */
 WS_MUST_CHECK ws_status ws_gguf_writer_finish(ws_gguf_writer *w, ws_error *err);
 void ws_gguf_writer_discard(ws_gguf_writer *w); /* NULL is fine; leaves no file */

@@ -241,12 +241,18 @@ static void append_header(ws_gguf_writer *w, buffer *b) {
     for (size_t i = 0; i < w->n_tensors; i++) append_info(w, b, &w->tensors[i]);
 }
 
-ws_status ws_gguf_writer_begin(ws_gguf_writer *w, const char *path, ws_error *err) {
-    buffer header = {0};
+/* The header's bytes, to be freed; a remembered failure of put and add shows here. */
+static ws_status make_header(ws_gguf_writer *w, const char *path, buffer *header, ws_error *err) {
+    *header = (buffer){0};
     lay_out(w);
-    append_header(w, &header);
-    const ws_status status = w->err.code ? ws_fail(err, w->err.code, "cannot write '%s': %s", path, w->err.msg)
-                                         : ws_tensor_out_begin(&w->out, path, header.data, header.size, err);
+    append_header(w, header);
+    return w->err.code ? ws_fail(err, w->err.code, "cannot write '%s': %s", path, w->err.msg) : WS_OK;
+}
+
+ws_status ws_gguf_writer_begin(ws_gguf_writer *w, const char *path, ws_error *err) {
+    buffer header;
+    ws_status status = make_header(w, path, &header, err);
+    if (!status) status = ws_tensor_out_begin(&w->out, path, header.data, header.size, err);
     free(header.data);
     return status;
 }
@@ -254,6 +260,27 @@ ws_status ws_gguf_writer_begin(ws_gguf_writer *w, const char *path, ws_error *er
 ws_status ws_gguf_write(ws_gguf_writer *w, const void *data, size_t bytes, ws_error *err) {
     return ws_tensor_out_write(&w->out, data, bytes, err);
 }
+
+ws_status ws_gguf_writer_begin_partial(ws_gguf_writer *w, const char *path, const ws_partial_options *o, bool *found,
+                                       ws_error *err) {
+    buffer header;
+    *found = false;
+    ws_status status = make_header(w, path, &header, err);
+    if (!status) status = ws_tensor_out_begin_partial(&w->out, path, header.data, header.size, o, found, err);
+    free(header.data);
+    return status;
+}
+
+const char *ws_gguf_writer_temporary(const ws_gguf_writer *w) { return ws_outfile_temporary(w->out.file); }
+
+ws_status ws_gguf_writer_sync(ws_gguf_writer *w, ws_error *err) { return ws_outfile_sync(w->out.file, err); }
+
+ws_status ws_gguf_write_at(ws_gguf_writer *w, size_t tensor, uint64_t offset, const void *data, size_t bytes,
+                           ws_error *err) {
+    return ws_tensor_out_write_at(&w->out, tensor, offset, data, bytes, err);
+}
+
+void ws_gguf_skip(ws_gguf_writer *w, size_t tensor) { ws_tensor_out_skip(&w->out, tensor); }
 
 ws_status ws_gguf_writer_finish(ws_gguf_writer *w, ws_error *err) {
     const ws_status status = ws_tensor_out_finish(&w->out, err);

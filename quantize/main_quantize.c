@@ -4,6 +4,7 @@
 #include "cpu.h"
 #include "data_file.h"
 #include "json.h"
+#include "output.h"
 #include "perplexity.h"
 #include "progress.h"
 #include "quantize.h"
@@ -25,9 +26,13 @@ typedef struct {
 typedef struct {
     const char *in, *out;
     const options *o;
-    ws_quantize_options q;
+    ws_plan_options p;
     ws_quantize_plan plan;
     ws_gguf *g;
+    ws_input input;
+    ws_sink sink;
+    int n_threads;
+    bool quiet;
     double seconds;
     bool checked;
     ws_eval_result check;
@@ -77,7 +82,7 @@ static void print_check(const ws_eval_result *r) {
 static void print_summary(const job *j) {
     char from[24], to[24], seconds[24];
     if (j->o->dry_run) print_tensors(j);
-    printf("%s -> %s as %s\n", j->in, j->out, j->q.recipe->name);
+    printf("%s -> %s as %s\n", j->in, j->out, j->p.recipe->name);
     print_types(j);
     printf("%s (%.2f bits per weight) -> %s (%.2f bits per weight)", ws_format_bytes(from, (double)j->plan.bytes_from),
            bits_per_weight(j, j->plan.bytes_from), ws_format_bytes(to, (double)j->plan.bytes_to),
@@ -126,8 +131,8 @@ static ws_status print_json(const job *j, ws_error *err) {
     cJSON_AddNumberToObject(root, "schema", 1);
     cJSON_AddItemToObject(root, "input", ws_json_bytes(j->in, strlen(j->in)));
     cJSON_AddItemToObject(root, "output", ws_json_bytes(j->out, strlen(j->out)));
-    cJSON_AddStringToObject(root, "type", j->q.recipe->name);
-    cJSON_AddNumberToObject(root, "file_type", j->q.recipe->file_type);
+    cJSON_AddStringToObject(root, "type", j->p.recipe->name);
+    cJSON_AddNumberToObject(root, "file_type", j->p.recipe->file_type);
     cJSON_AddBoolToObject(root, "dry_run", j->o->dry_run);
     cJSON_AddItemToObject(root, "tensors", tensors_json(j));
     ws_json_add_u64(root, "n_fallback", j->plan.n_fallback);
@@ -153,11 +158,11 @@ static ws_status run_check(job *j, ws_error *err) {
     char *text = NULL;
     size_t n;
     ws_progress bar;
-    ws_progress_start(&bar, "checking", "chunks", 0, j->q.quiet);
+    ws_progress_start(&bar, "checking", "chunks", 0, j->quiet);
     ws_eval_options eval = ws_eval_defaults();
     eval.ctx = CHECK_CONTEXT;
     eval.chunks = (uint64_t)j->o->check_chunks;
-    eval.threads = j->q.n_threads;
+    eval.threads = j->n_threads;
     eval.progress = show_chunks;
     eval.arg = &bar;
     ws_status status = ws_file_read(&text, &n, path, MAX_TEXT_BYTES, err);
@@ -179,13 +184,28 @@ static ws_status judge(const job *j, ws_error *err) {
                    j->o->max_ppl_increase, j->out);
 }
 
+static void show_bytes(void *ctx, uint64_t bytes) { ws_progress_add(ctx, bytes); }
+
+static ws_status quantize(job *j, ws_error *err) {
+    ws_progress bar;
+    const ws_output_request request = {.path = j->out, .plan = &j->plan, .source = j->g, .fingerprint = "x"};
+    const ws_run_options o = {
+        .n_threads = j->n_threads, .cpu_flags = j->p.cpu_flags, .progress = show_bytes, .progress_ctx = &bar};
+    WS_TRY(ws_input_open_gguf(&j->input, j->g, false, err));
+    WS_TRY(ws_output_open(&j->sink, &request, err));
+    ws_progress_start(&bar, "quantizing", NULL, j->plan.bytes_from, j->quiet);
+    const ws_status status = ws_quantize_run(&j->input, &(ws_target){&j->plan, &j->sink, NULL}, 1, &o, err);
+    ws_progress_finish(&bar);
+    return status;
+}
+
 static ws_status run_job(job *j, ws_error *err) {
-    WS_TRY(ws_cpu_flags(&j->q.cpu_flags, err));
+    WS_TRY(ws_cpu_flags(&j->p.cpu_flags, err));
     WS_TRY(ws_gguf_open(&j->g, j->in, err));
-    WS_TRY(ws_quantize_plan_make(&j->plan, j->g, &j->q, err));
+    WS_TRY(ws_quantize_plan_make(&j->plan, j->g, &j->p, err));
     const double start = ws_now();
     if (!j->o->dry_run) {
-        WS_TRY(ws_quantize_run(&j->plan, j->g, j->out, &j->q, err));
+        WS_TRY(quantize(j, err));
         j->seconds = ws_now() - start;
         if (j->o->check) WS_TRY(run_check(j, err));
     }
@@ -198,8 +218,8 @@ static ws_status run_job(job *j, ws_error *err) {
 
 static ws_status read_arguments(job *j, const ws_args *args, options *o, ws_error *err) {
     j->in = args->arg[0], j->out = args->arg[1], j->o = o;
-    j->q.recipe = ws_recipe_by_name(args->arg[2]);
-    if (!j->q.recipe) {
+    j->p.recipe = ws_recipe_by_name(args->arg[2]);
+    if (!j->p.recipe) {
         char known[400] = "";
         for (const ws_recipe *r = ws_recipe_all(); r->name; r++)
             snprintf(known + strlen(known), sizeof known - strlen(known), " %s", r->name);
@@ -212,10 +232,10 @@ static ws_status read_arguments(job *j, const ws_args *args, options *o, ws_erro
         o->common.threads = n;
     }
     if (o->max_ppl_increase >= 0 && !o->check) return ws_fail(err, WS_USAGE, "--max-ppl-increase needs --check");
-    j->q.choose = (ws_recipe_options){.pure = o->pure, .leave_output = o->leave_output};
-    j->q.allow_requantize = o->allow_requantize;
-    j->q.quiet = o->common.quiet || o->common.json;
-    j->q.n_threads = (int)o->common.threads;
+    j->p.choose = (ws_recipe_options){.pure = o->pure, .leave_output = o->leave_output};
+    j->p.allow_requantize = o->allow_requantize;
+    j->quiet = o->common.quiet || o->common.json;
+    j->n_threads = (int)o->common.threads;
     return WS_OK;
 }
 
@@ -255,6 +275,8 @@ int main(int argc, char **argv) {
     job j = {0};
     status = read_arguments(&j, &args, &o, &err);
     if (!status) status = run_job(&j, &err);
+    if (j.sink.close) j.sink.close(j.sink.ctx);
+    ws_input_close_gguf(&j.input);
     ws_quantize_plan_free(&j.plan);
     ws_gguf_close(j.g);
     return ws_cli_finish(&cmd, status, &err);

@@ -1,81 +1,55 @@
+/* The stream: threads take piece after piece, read it, convert it for every target and hand it to the sinks. Reading,
+ * computing and writing overlap because each thread does all three for its own piece. */
 #include "quantize.h"
 
 #include "alloc.h"
 #include "formats.h"
 #include "parallel.h"
-#include "progress.h"
+#include "pieces.h"
 
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Work is cut into pieces of this many elements: a multiple of every block, 1 MiB as float. */
-enum { PIECE = 256 * 1024, PIECES_PER_THREAD = 4, QUANTIZATION_VERSION = 2 };
-enum { WIDEST = 8 }; /* bytes of an element of the widest type that may be copied (F64, I64) */
+/* How many pieces before its turn a piece is asked for, so that it is in memory when its turn comes. */
+enum { PIECES_AHEAD = 32 };
 
-/* ---- plan ---- */
+enum { WIDEST = 8 }; /* bytes of an element of the widest type (F64, I64) */
 
-static bool can_convert(ws_dtype from, ws_dtype to, uint32_t cpu_flags) {
-    return from == to || (ws_format_get(from, cpu_flags) && ws_format_get(to, cpu_flags));
-}
+/* Room for the largest piece. */
+typedef struct {
+    uint8_t *bytes; /* as read */
+    float *values;
+    uint8_t *blocks;
+    float *back; /* values that the blocks stand for */
+} scratch;
 
-static ws_status check_choice(const ws_choice *c, const ws_gguf *g, const ws_quantize_options *o, ws_error *err) {
-    const ws_tensor *t = c->tensor;
-    const char *from = ws_dtype_name(t->type), *to = ws_dtype_name(c->type);
-    if (c->type == t->type) return WS_OK;
-    if (!can_convert(t->type, c->type, o->cpu_flags))
-        return ws_fail(err, WS_UNSUPPORTED, "'%s': tensor '%s' cannot be converted from %s to %s", ws_gguf_path(g),
-                       t->name, from, to);
-    if (ws_dtype_is_quantized(t->type) && !o->allow_requantize)
-        return ws_fail(err, WS_UNSUPPORTED,
-                       "'%s': tensor '%s' is quantized already (%s); --allow-requantize does it all the same and "
-                       "loses more than from the original",
-                       ws_gguf_path(g), t->name, from);
-    return WS_OK;
-}
-
-ws_status ws_quantize_plan_make(ws_quantize_plan *plan, const ws_gguf *g, const ws_quantize_options *o, ws_error *err) {
-    *plan = (ws_quantize_plan){.n = g->n_tensors};
-    plan->choices = ws_alloc(g->n_tensors, sizeof *plan->choices, "the plan", err);
-    if (!plan->choices) return WS_NOMEM;
-    ws_status status = ws_recipe_choose(o->recipe, &o->choose, g, plan->choices, err);
-    for (size_t i = 0; i < plan->n && !status; i++) {
-        const ws_choice *c = &plan->choices[i];
-        uint64_t bytes = 0;
-        status = check_choice(c, g, o, err);
-        ws_dtype_bytes(c->type, c->tensor->n_elements, &bytes);
-        plan->bytes_from += c->tensor->bytes;
-        plan->bytes_to += bytes;
-        plan->n_elements += c->tensor->n_elements;
-        plan->n_fallback += c->fallback;
-    }
-    if (status) ws_quantize_plan_free(plan);
-    return status;
-}
-
-void ws_quantize_plan_free(ws_quantize_plan *plan) {
-    free(plan->choices);
-    *plan = (ws_quantize_plan){0};
-}
-
-/* ---- one batch of pieces ---- */
-
-static const uint64_t FINE = UINT64_MAX;
+/* A tensor under way. */
+typedef struct {
+    uint64_t left;     /* pieces that are not done */
+    ws_damage **parts; /* for each target, of each piece; added up in order, so that sums don't depend on threads */
+} tensor_state;
 
 typedef struct {
-    const ws_tensor *tensor;
-    ws_dtype type;                     /* of the output */
-    const ws_format *from, *to;        /* from: may be NULL when the tensor is only copied */
-    uint64_t first, n;                 /* elements of the tensor in this batch */
-    uint8_t *out;                      /* receives the batch */
-    float *source, *result;            /* PIECE floats for every thread: values read, values read back */
-    uint64_t *bad_source, *bad_result; /* per piece: index in the tensor of a value that is not finite, or FINE */
-} batch;
+    const ws_input *in;
+    ws_target *targets;
+    size_t n_targets;
+    const ws_run_options *o;
+    ws_pieces pieces;
+    uint64_t begin; /* first piece that is to be done */
+    tensor_state *tensors;
+    scratch *scratch; /* per thread */
 
-static uint64_t bytes_of(ws_dtype type, uint64_t n_elements) {
-    const ws_dtype_info *info = ws_dtype_get(type);
-    return n_elements / info->block_elements * info->block_bytes;
-}
+    pthread_mutex_t lock; /* for all below, and sinks' tensor_done */
+    ws_status status;
+    ws_error err;
+    uint64_t failed;           /* the first piece that failed */
+    atomic_uint_fast64_t stop; /* pieces from here on are not begun */
+} run;
+
+/* ---- values ---- */
 
 /* The largest magnitude of n floats, as bits. */
 static uint32_t max_magnitude(const float *x, size_t n) {
@@ -91,143 +65,241 @@ static uint32_t max_magnitude(const float *x, size_t n) {
 
 enum { INFINITY_BITS = 0x7f800000, LARGE_BITS = 0x46800000 }; /* LARGE: 16384, where half precision is near its end */
 
-static uint64_t find_nonfinite(const float *x, size_t n, uint64_t first) {
-    for (size_t i = 0; i < n; i++)
-        if (!(x[i] - x[i] == 0)) return first + i;
-    return FINE;
+static uint64_t first_nonfinite(const float *x, size_t n) {
+    size_t i = 0;
+    while (i < n && x[i] - x[i] == 0) i++;
+    return i;
 }
 
-/* n values of the tensor as float: in place where the file holds aligned floats, else in `buffer`. */
-static const float *source_values(const batch *b, const uint8_t *data, size_t n, float *buffer) {
-    if (b->tensor->type == WS_TYPE_F32 && (uintptr_t)data % sizeof(float) == 0) return (const float *)data;
-    b->from->to_float(data, buffer, n / ws_dtype_get(b->tensor->type)->block_elements);
-    return buffer;
-}
-
-static void do_piece(const batch *b, size_t piece, int thread) {
-    const uint64_t at = b->first + (uint64_t)piece * PIECE, left = b->first + b->n - at;
-    const size_t n = left < PIECE ? left : PIECE;
-    const uint8_t *data = b->tensor->data + bytes_of(b->tensor->type, at);
-    uint8_t *out = b->out + bytes_of(b->type, (uint64_t)piece * PIECE);
-    const bool copy = b->type == b->tensor->type;
-    b->bad_source[piece] = b->bad_result[piece] = FINE;
-    if (copy) memcpy(out, data, bytes_of(b->type, n));
-    if (!b->from) return;
-    const float *x = source_values(b, data, n, b->source + (size_t)thread * PIECE);
-    const uint32_t largest = max_magnitude(x, n);
-    if (largest >= INFINITY_BITS) b->bad_source[piece] = find_nonfinite(x, n, at);
-    if (copy) return;
-    const size_t n_blocks = n / ws_dtype_get(b->type)->block_elements;
-    b->to->from_float(x, out, n_blocks);
-    if (largest < LARGE_BITS) return;
-    float *back = b->result + (size_t)thread * PIECE;
-    b->to->to_float(out, back, n_blocks);
-    b->bad_result[piece] = find_nonfinite(back, n, at);
-}
-
-static void do_pieces(void *ctx, size_t begin, size_t end, int thread) {
-    for (size_t i = begin; i < end; i++) do_piece(ctx, i, thread);
-}
-
-static ws_status check_batch(const batch *b, size_t n_pieces, const ws_gguf *g, ws_error *err) {
-    const char *path = ws_gguf_path(g), *name = b->tensor->name;
-    for (size_t i = 0; i < n_pieces; i++) {
-        if (b->bad_source[i] != FINE)
-            return ws_fail(err, WS_FORMAT, "'%s': tensor '%s' is NaN or infinite at element %" PRIu64, path, name,
-                           b->bad_source[i]);
-        if (b->bad_result[i] != FINE)
-            return ws_fail(err, WS_FORMAT, "'%s': tensor '%s' leaves the range of %s at element %" PRIu64, path, name,
-                           ws_dtype_name(b->type), b->bad_result[i]);
-    }
-    return WS_OK;
-}
-
-/* ---- the stream ---- */
+/* ---- one piece ---- */
 
 typedef struct {
-    const ws_gguf *g;
-    const ws_quantize_options *o;
-    ws_gguf_writer *writer;
-    ws_progress progress;
-    size_t max_pieces; /* in a batch */
-    batch batch;
-} stream;
+    run *r;
+    ws_span span;
+    size_t tensor; /* its place in the plans */
+    uint64_t piece;
+    scratch *s;
+    const float *x;
+    uint32_t largest; /* magnitude, as bits */
+} work;
 
-static ws_status stream_tensor(stream *s, const ws_choice *c, ws_error *err) {
-    const ws_tensor *t = c->tensor;
-    batch *b = &s->batch;
-    b->tensor = t, b->type = c->type;
-    b->from = ws_format_get(t->type, s->o->cpu_flags), b->to = ws_format_get(c->type, s->o->cpu_flags);
-    for (b->first = 0; b->first < t->n_elements; b->first += b->n) {
-        const uint64_t left = t->n_elements - b->first, most = (uint64_t)s->max_pieces * PIECE;
-        b->n = left < most ? left : most;
-        const size_t n_pieces = (size_t)((b->n + PIECE - 1) / PIECE);
-        ws_parallel_for(n_pieces, 1, s->o->n_threads, do_pieces, b);
-        WS_TRY(check_batch(b, n_pieces, s->g, err));
-        WS_TRY(ws_gguf_write(s->writer, b->out, bytes_of(b->type, b->n), err));
-        const uint64_t read = bytes_of(t->type, b->n);
-        ws_map_release(&s->g->parts[t->part], t->offset + bytes_of(t->type, b->first), read);
-        ws_progress_add(&s->progress, read);
+static ws_status read_values(work *w, ws_error *err) {
+    const run *r = w->r;
+    const ws_tensor *t = w->span.tensor;
+    const ws_format *format = ws_format_get(t->type, r->o->cpu_flags);
+    WS_TRY(r->in->read(r->in->ctx, &w->span, w->s->bytes, err));
+    r->in->done_with(r->in->ctx, &w->span);
+    w->x = NULL;
+    if (!format) return WS_OK;
+    w->x = t->type == WS_TYPE_F32 ? (const float *)(const void *)w->s->bytes : w->s->values;
+    if (t->type != WS_TYPE_F32)
+        format->to_float(w->s->bytes, w->s->values, w->span.n / ws_dtype_get(t->type)->block_elements);
+    w->largest = max_magnitude(w->x, w->span.n);
+    if (w->largest < INFINITY_BITS || r->o->allow_nonfinite) return WS_OK;
+    return ws_fail(err, WS_FORMAT,
+                   "'%s': tensor '%s' is NaN or infinite at element %" PRIu64 " (--allow-nonfinite goes on)",
+                   ws_gguf_path(r->in->g), t->name, w->span.first + first_nonfinite(w->x, w->span.n));
+}
+
+/* Values that were large may have left the range of a small type. */
+static ws_status look_back(const work *w, const ws_choice *c, const ws_format *format, ws_damage *damage,
+                           ws_error *err) {
+    const run *r = w->r;
+    const bool check = w->largest >= LARGE_BITS && !r->o->allow_nonfinite;
+    if (!check && !damage) return WS_OK;
+    format->to_float(w->s->blocks, w->s->back, w->span.n / ws_dtype_get(c->type)->block_elements);
+    if (damage) *damage = ws_damage_of(w->x, w->s->back, w->span.n);
+    const uint64_t bad = check ? first_nonfinite(w->s->back, w->span.n) : w->span.n;
+    if (bad == w->span.n) return WS_OK;
+    return ws_fail(err, WS_FORMAT, "'%s': tensor '%s' leaves the range of %s at element %" PRIu64,
+                   ws_gguf_path(r->in->g), c->tensor->name, ws_dtype_name(c->type), w->span.first + bad);
+}
+
+/* A report needs all tensors; otherwise those that are there already need not be made. */
+static size_t first_wanted(const ws_target *target) { return target->damage ? 0 : target->sink->n_skip; }
+
+static ws_status convert_for(const work *w, const ws_target *target, ws_damage *damage, ws_error *err) {
+    const ws_choice *c = &target->plan->choices[w->tensor];
+    const ws_tensor *t = w->span.tensor;
+    const uint64_t offset = ws_bytes_of(c->type, w->span.first), bytes = ws_bytes_of(c->type, w->span.n);
+    const uint8_t *blocks = w->s->bytes;
+    if (c->type != t->type) {
+        const ws_format *format = ws_format_get(c->type, w->r->o->cpu_flags);
+        format->from_float(w->x, w->s->blocks, w->span.n / ws_dtype_get(c->type)->block_elements);
+        WS_TRY(look_back(w, c, format, damage, err));
+        blocks = w->s->blocks;
+    } else if (damage && w->x) {
+        *damage = ws_damage_of(w->x, w->x, w->span.n);
+    }
+    if (w->tensor < target->sink->n_skip) return WS_OK;
+    return target->sink->put(target->sink->ctx, w->tensor, offset, blocks, bytes, err);
+}
+
+static ws_status do_piece(work *w, ws_error *err) {
+    run *r = w->r;
+    const uint64_t nth = w->piece - r->pieces.cuts[w->tensor].first_piece;
+    WS_TRY(read_values(w, err));
+    for (size_t k = 0; k < r->n_targets; k++) {
+        ws_damage **parts = r->tensors[w->tensor].parts;
+        if (w->tensor >= first_wanted(&r->targets[k]))
+            WS_TRY(convert_for(w, &r->targets[k], parts && parts[k] ? &parts[k][nth] : NULL, err));
     }
     return WS_OK;
 }
 
-/* Keys of the source, then those that say what this file is. Split files come together as one. */
-static void put_metadata(ws_gguf_writer *w, const ws_gguf *g, const ws_recipe *r) {
-    for (size_t i = 0; i < g->n_kv; i++) ws_gguf_put_kv(w, &g->kv[i]);
-    ws_gguf_put_u32(w, "general.quantization_version", QUANTIZATION_VERSION);
-    ws_gguf_put_u32(w, "general.file_type", r->file_type);
-    ws_gguf_remove(w, "split.no");
-    ws_gguf_remove(w, "split.count");
-    ws_gguf_remove(w, "split.tensors.count");
+/* ---- tensors begin and end ---- */
+
+static void free_parts(run *r, tensor_state *t) {
+    for (size_t k = 0; t->parts && k < r->n_targets; k++) free(t->parts[k]);
+    free(t->parts);
+    t->parts = NULL;
 }
 
-/* Dimensions without trailing ones, as ggml writes them. */
-static uint32_t significant_dims(const ws_tensor *t) {
-    uint32_t n = t->n_dims;
-    while (n > 1 && t->ne[n - 1] == 1) n--;
-    return n;
-}
-
-static ws_status run(stream *s, const ws_quantize_plan *plan, const char *out_path, ws_error *err) {
-    put_metadata(s->writer, s->g, s->o->recipe);
-    for (size_t i = 0; i < plan->n; i++) {
-        const ws_choice *c = &plan->choices[i];
-        ws_gguf_add_tensor(s->writer, c->tensor->name, c->type, significant_dims(c->tensor), c->tensor->ne);
-    }
-    WS_TRY(ws_gguf_writer_begin(s->writer, out_path, err));
-    ws_progress_start(&s->progress, "quantizing", NULL, plan->bytes_from, s->o->quiet);
-    for (size_t i = 0; i < plan->n; i++) WS_TRY(stream_tensor(s, &plan->choices[i], err));
-    ws_gguf_writer *w = s->writer;
-    s->writer = NULL; /* finish frees it, whatever happens */
-    return ws_gguf_writer_finish(w, err);
-}
-
-static ws_status stream_alloc(stream *s, ws_error *err) {
-    const size_t threads = (size_t)s->o->n_threads;
-    batch *b = &s->batch;
-    s->max_pieces = threads * PIECES_PER_THREAD;
-    if (!(b->out = ws_alloc_aligned(s->max_pieces * PIECE, WIDEST, "the output buffer", err)) ||
-        !(b->source = ws_alloc_aligned(threads * PIECE, sizeof(float), "a slice of a tensor", err)) ||
-        !(b->result = ws_alloc_aligned(threads * PIECE, sizeof(float), "a slice of a tensor", err)) ||
-        !(b->bad_source = ws_alloc(s->max_pieces, sizeof(uint64_t), "the plan", err)) ||
-        !(b->bad_result = ws_alloc(s->max_pieces, sizeof(uint64_t), "the plan", err)))
-        return WS_NOMEM;
+static ws_status begin_tensor(run *r, size_t i, ws_error *err) {
+    tensor_state *t = &r->tensors[i];
+    bool wanted = false;
+    for (size_t k = 0; k < r->n_targets; k++) wanted |= r->targets[k].damage != NULL;
+    if (!wanted || t->parts) return WS_OK;
+    if (!(t->parts = ws_alloc(r->n_targets, sizeof *t->parts, "the report", err))) return WS_NOMEM;
+    for (size_t k = 0; k < r->n_targets; k++)
+        if (r->targets[k].damage &&
+            !(t->parts[k] = ws_alloc(r->pieces.cuts[i].n_pieces, sizeof **t->parts, "the report", err)))
+            return WS_NOMEM;
     return WS_OK;
 }
 
-ws_status ws_quantize_run(const ws_quantize_plan *plan, const ws_gguf *g, const char *out_path,
-                          const ws_quantize_options *o, ws_error *err) {
-    for (size_t i = 0; i < g->n_parts; i++)
-        if (ws_same_file(g->part_paths[i], out_path))
-            return ws_fail(err, WS_IO, "'%s' is the input; the output needs another name", out_path);
-    stream s = {.g = g, .o = o};
-    ws_status status = ws_gguf_writer_new(&s.writer, err);
-    if (!status) status = stream_alloc(&s, err);
-    if (!status) status = run(&s, plan, out_path, err);
-    ws_progress_finish(&s.progress);
-    ws_gguf_writer_discard(s.writer);
-    batch *b = &s.batch;
-    free(b->out), free(b->source), free(b->result), free(b->bad_source), free(b->bad_result);
+static ws_status end_tensor(run *r, size_t i, ws_error *err) {
+    tensor_state *t = &r->tensors[i];
+    for (size_t k = 0; k < r->n_targets; k++) {
+        ws_target *target = &r->targets[k];
+        for (uint64_t p = 0; target->damage && p < r->pieces.cuts[i].n_pieces; p++)
+            ws_damage_add(&target->damage[i], &t->parts[k][p]);
+        if (i >= target->sink->n_skip) WS_TRY(target->sink->tensor_done(target->sink->ctx, i, err));
+    }
+    free_parts(r, t);
+    return WS_OK;
+}
+
+static void note_failure(run *r, uint64_t piece, ws_status status, const ws_error *err) {
+    if (r->status && piece >= r->failed) return;
+    r->status = status;
+    r->failed = piece;
+    r->err = *err;
+    atomic_store(&r->stop, piece);
+}
+
+static ws_status open_piece(run *r, work *w, ws_error *err) {
+    pthread_mutex_lock(&r->lock);
+    const ws_status status = begin_tensor(r, w->tensor, err);
+    pthread_mutex_unlock(&r->lock);
+    return status;
+}
+
+static void close_piece(run *r, const work *w, ws_status status, ws_error *err) {
+    pthread_mutex_lock(&r->lock);
+    if (!status && --r->tensors[w->tensor].left == 0) status = end_tensor(r, w->tensor, err);
+    if (!status && r->o->progress) r->o->progress(r->o->progress_ctx, ws_bytes_of(w->span.tensor->type, w->span.n));
+    if (status) note_failure(r, w->piece, status, err);
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* Pieces are handed out in rising order, so all before a failed one are done or under way: the failure that is
+ * reported is that of the first piece, as with one thread. */
+static void do_pieces(void *ctx, size_t begin, size_t end, int thread) {
+    run *r = ctx;
+    for (uint64_t i = begin; i < end; i++) {
+        work w = {.r = r, .piece = r->begin + i, .s = &r->scratch[thread]};
+        ws_error err = {0};
+        ws_span ahead;
+        if (w.piece >= atomic_load(&r->stop)) return;
+        w.tensor = ws_pieces_find(&r->pieces, w.piece, &w.span);
+        if (w.piece + PIECES_AHEAD < r->pieces.n_pieces) {
+            ws_pieces_find(&r->pieces, w.piece + PIECES_AHEAD, &ahead);
+            r->in->will_need(r->in->ctx, &ahead);
+        }
+        ws_status status = open_piece(r, &w, &err);
+        if (!status) status = do_piece(&w, &err);
+        close_piece(r, &w, status, &err);
+    }
+}
+
+/* ---- the run ---- */
+
+static ws_status cut_tensors(run *r, ws_error *err) {
+    const ws_quantize_plan *plan = r->targets[0].plan;
+    const ws_tensor **tensors = ws_alloc(plan->n, sizeof *tensors, "the plan", err);
+    bool *whole_rows = ws_alloc(plan->n, sizeof *whole_rows, "the plan", err);
+    ws_status status = tensors && whole_rows ? WS_OK : WS_NOMEM;
+    for (size_t i = 0; i < plan->n && !status; i++) tensors[i] = plan->choices[i].tensor;
+    if (!status) status = ws_pieces_make(&r->pieces, tensors, whole_rows, plan->n, err);
+    free(tensors);
+    free(whole_rows);
+    return status;
+}
+
+static ws_status scratch_alloc(run *r, ws_error *err) {
+    const size_t n = r->pieces.largest;
+    if (!(r->scratch = ws_alloc((size_t)r->o->n_threads, sizeof *r->scratch, "buffers", err))) return WS_NOMEM;
+    for (int i = 0; i < r->o->n_threads; i++) {
+        scratch *s = &r->scratch[i];
+        if (!(s->bytes = ws_alloc_aligned(n, WIDEST, "a slice of a tensor", err)) ||
+            !(s->values = ws_alloc_aligned(n, sizeof(float), "a slice of a tensor", err)) ||
+            !(s->blocks = ws_alloc_aligned(n, sizeof(float), "a slice of a tensor", err)) ||
+            !(s->back = ws_alloc_aligned(n, sizeof(float), "a slice of a tensor", err)))
+            return WS_NOMEM;
+    }
+    return WS_OK;
+}
+
+/* What all targets have already is passed over; tensors without elements are done as they are. */
+static ws_status begin_run(run *r, ws_error *err) {
+    size_t skip = r->pieces.n;
+    if (!(r->tensors = ws_alloc(r->pieces.n, sizeof *r->tensors, "the plan", err))) return WS_NOMEM;
+    for (size_t k = 0; k < r->n_targets; k++)
+        if (first_wanted(&r->targets[k]) < skip) skip = first_wanted(&r->targets[k]);
+    r->begin = skip < r->pieces.n ? r->pieces.cuts[skip].first_piece : r->pieces.n_pieces;
+    for (size_t i = 0; i < r->pieces.n; i++) {
+        r->tensors[i].left = r->pieces.cuts[i].n_pieces;
+        if (i >= skip && r->tensors[i].left == 0) WS_TRY(end_tensor(r, i, err));
+        if (i < skip && r->o->progress) r->o->progress(r->o->progress_ctx, r->pieces.cuts[i].tensor->bytes);
+    }
+    return WS_OK;
+}
+
+static ws_status carry_out(run *r, ws_error *err) {
+    int n_threads = r->o->n_threads;
+    for (size_t k = 0; k < r->n_targets; k++)
+        if (r->targets[k].sink->in_order) n_threads = 1;
+    ws_parallel_for(r->pieces.n_pieces - r->begin, 1, n_threads, do_pieces, r);
+    if (r->status) {
+        if (err) *err = r->err;
+        return r->status;
+    }
+    for (size_t k = 0; k < r->n_targets; k++) WS_TRY(r->targets[k].sink->finish(r->targets[k].sink->ctx, err));
+    return WS_OK;
+}
+
+static void run_free(run *r) {
+    for (size_t i = 0; r->tensors && i < r->pieces.n; i++) free_parts(r, &r->tensors[i]);
+    for (int i = 0; r->scratch && i < r->o->n_threads; i++) {
+        scratch *s = &r->scratch[i];
+        free(s->bytes), free(s->values), free(s->blocks), free(s->back);
+    }
+    free(r->tensors);
+    free(r->scratch);
+    ws_pieces_free(&r->pieces);
+    pthread_mutex_destroy(&r->lock);
+}
+
+ws_status ws_quantize_run(const ws_input *in, ws_target *targets, size_t n_targets, const ws_run_options *o,
+                          ws_error *err) {
+    run r = {.in = in, .targets = targets, .n_targets = n_targets, .o = o};
+    atomic_store(&r.stop, UINT64_MAX);
+    pthread_mutex_init(&r.lock, NULL);
+    ws_status status = cut_tensors(&r, err);
+    if (!status) status = scratch_alloc(&r, err);
+    if (!status) status = begin_run(&r, err);
+    if (!status) status = carry_out(&r, err);
+    run_free(&r);
     return status;
 }

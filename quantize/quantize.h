@@ -1,21 +1,23 @@
-/* quantize.h - stream a GGUF file into another with other tensor types. Memory is bounded by slices of tensors,
- * whatever the size of the model. */
+/* quantize.h - stream tensors from an input through the formats into sinks: one pass over the input for any number of
+ * targets. Memory is bounded by slices of rows for every thread, whatever the size of the model. */
 #ifndef WS_QUANTIZE_H
 #define WS_QUANTIZE_H
 
+#include "damage.h"
+#include "input.h"
 #include "recipe.h"
+#include "sink.h"
 
 typedef struct {
     const ws_recipe *recipe;
     ws_recipe_options choose;
     bool allow_requantize; /* sources that are quantized already */
-    bool quiet;            /* no progress bar */
-    int n_threads;
     uint32_t cpu_flags;
-} ws_quantize_options;
+} ws_plan_options;
 
-/* What will be done, known before any weight is read. */
+/* What will become of the tensors, known before any weight is read. */
 typedef struct {
+    const ws_recipe *recipe;
     ws_choice *choices; /* one per tensor of the source, in output order */
     size_t n;
     size_t n_fallback;
@@ -24,13 +26,38 @@ typedef struct {
 } ws_quantize_plan;
 
 /* Choose and check: every conversion is one that this program has. Release with ws_quantize_plan_free(). */
-WS_MUST_CHECK ws_status ws_quantize_plan_make(ws_quantize_plan *plan, const ws_gguf *g, const ws_quantize_options *o,
+WS_MUST_CHECK ws_status ws_quantize_plan_make(ws_quantize_plan *plan, const ws_gguf *g, const ws_plan_options *o,
                                               ws_error *err);
 void ws_quantize_plan_free(ws_quantize_plan *plan);
 
-/* Carry it out. A value that is NaN or infinite, in the source or after rounding, is an error that names it. On
- * failure no file is left and an earlier file of that name is untouched. */
-WS_MUST_CHECK ws_status ws_quantize_run(const ws_quantize_plan *plan, const ws_gguf *g, const char *out_path,
-                                        const ws_quantize_options *o, ws_error *err);
+/* Keys of the source, then those that say what the plan's file is. */
+void ws_quantize_put_metadata(ws_gguf_writer *w, const ws_quantize_plan *plan, const ws_gguf *source);
+
+/* Parts of a split output. */
+typedef struct {
+    bool keep;          /* as the source is split */
+    uint64_t max_bytes; /* of tensors in a part; 0: no limit */
+} ws_split;
+
+/* One result of a run. Plans of one run choose for the same tensors in the same order. */
+typedef struct {
+    const ws_quantize_plan *plan;
+    ws_sink *sink;
+    ws_damage *damage; /* receives, for every choice, what its values suffered; NULL: not asked for */
+} ws_target;
+
+typedef struct {
+    bool allow_nonfinite; /* NaN and infinities, in the source or after rounding, are no errors */
+    int n_threads;
+    uint32_t cpu_flags;
+    void (*progress)(void *ctx,
+                     uint64_t bytes); /* of the input that were dealt with; one thread at a time. May be NULL */
+    void *progress_ctx;
+} ws_run_options;
+
+/* Carry the plans out and finish the sinks, which the caller closes. A value that is NaN or infinite is an error that
+ * names the first one, whatever the number of threads. */
+WS_MUST_CHECK ws_status ws_quantize_run(const ws_input *in, ws_target *targets, size_t n_targets,
+                                        const ws_run_options *o, ws_error *err);
 
 #endif

@@ -144,3 +144,74 @@ Test(file, same_file, .init = make_dir, .fini = remove_dir) {
     cr_assert_not(ws_same_file(path, "/dev/null"));
     cr_assert(ws_same_file("/nonexistent/a", "/nonexistent/a"));
 }
+
+/* ---- partial files ---- */
+
+static ws_outfile *open_partial(bool keep, bool expect_found) {
+    ws_error err = {0};
+    ws_outfile *f;
+    bool found = !expect_found;
+    cr_assert_eq(ws_outfile_open_partial(&f, path, &(ws_partial_options){.keep = keep}, &found, &err), WS_OK, "%s",
+                 err.msg);
+    cr_assert_eq(found, expect_found);
+    return f;
+}
+
+static void write_at(ws_outfile *f, uint64_t offset, const char *text) {
+    cr_assert_eq(ws_outfile_write_at(f, offset, text, strlen(text), NULL), WS_OK);
+}
+
+Test(file, writing_in_any_order, .init = make_dir, .fini = remove_dir) {
+    ws_outfile *f = open_partial(false, false);
+    cr_assert_eq(ws_outfile_write(f, "head", 4, NULL), WS_OK);
+    cr_assert_eq(ws_outfile_reserve(f, 12, true, NULL), WS_OK);
+    write_at(f, 8, "tail");
+    write_at(f, 4, "body");
+    cr_assert_eq(ws_outfile_finish(f, NULL), WS_OK);
+    expect_text("headbodytail");
+}
+
+Test(file, a_kept_partial_file_is_found_again, .init = make_dir, .fini = remove_dir) {
+    char there[16] = "";
+    size_t got;
+    ws_outfile *f = open_partial(true, false);
+    cr_assert_eq(ws_outfile_reserve(f, 8, true, NULL), WS_OK);
+    write_at(f, 0, "half");
+    ws_outfile_discard(f);
+    cr_assert_not(ws_file_exists(path));
+    f = open_partial(true, true);
+    cr_assert_eq(ws_outfile_reserve(f, 8, false, NULL), WS_OK);
+    cr_assert_eq(ws_outfile_read_at(f, 0, there, sizeof there, &got, NULL), WS_OK);
+    cr_assert(got == 8 && memcmp(there, "half\0\0\0\0", 8) == 0);
+    write_at(f, 4, "done");
+    cr_assert_eq(ws_outfile_finish(f, NULL), WS_OK);
+    expect_text("halfdone");
+}
+
+Test(file, a_partial_file_not_asked_for_is_emptied, .init = make_dir, .fini = remove_dir) {
+    ws_outfile *f = open_partial(true, false);
+    cr_assert_eq(ws_outfile_write(f, "old old old", 11, NULL), WS_OK);
+    ws_outfile_discard(f);
+    f = open_partial(false, false);
+    cr_assert_eq(ws_outfile_reserve(f, 3, true, NULL), WS_OK);
+    write_at(f, 0, "new");
+    cr_assert_eq(ws_outfile_finish(f, NULL), WS_OK);
+    expect_text("new");
+}
+
+Test(file, one_writer_of_a_partial_file_at_a_time, .init = make_dir, .fini = remove_dir) {
+    ws_error err = {0};
+    ws_outfile *f = open_partial(false, false), *other;
+    bool found;
+    cr_assert_eq(ws_outfile_open_partial(&other, path, &(ws_partial_options){.keep = true}, &found, &err), WS_IO);
+    cr_assert(strstr(err.msg, "another process"), "%s", err.msg);
+    ws_outfile_discard(f);
+}
+
+Test(file, space_that_is_not_there_is_told_at_once, .init = make_dir, .fini = remove_dir) {
+    ws_error err = {0};
+    ws_outfile *f = open_partial(false, false);
+    cr_assert_eq(ws_outfile_reserve(f, (uint64_t)1 << 62, true, &err), WS_IO);
+    cr_assert(strstr(err.msg, "cannot take"), "%s", err.msg);
+    ws_outfile_discard(f);
+}

@@ -3,6 +3,7 @@
 #include "file.h"
 #include "formats.h"
 #include "model_file.h"
+#include "output.h"
 #include "quantize.h"
 
 #include <string.h>
@@ -28,18 +29,28 @@ static const test_tensor tensors[] = {
     {"blk.0.odd.bias", WS_TYPE_I64, {3, 1}},
 };
 
-static ws_status quantize(const char *recipe, int threads, uint32_t cpu, bool requantize, ws_error *err) {
-    const ws_quantize_options o = {.recipe = ws_recipe_by_name(recipe),
-                                   .allow_requantize = requantize,
-                                   .quiet = true,
-                                   .n_threads = threads,
-                                   .cpu_flags = cpu};
-    ws_gguf *g;
+static ws_status run(const ws_gguf *g, const char *recipe, int threads, uint32_t cpu, bool requantize, ws_error *err) {
+    const ws_plan_options po = {.recipe = ws_recipe_by_name(recipe), .allow_requantize = requantize, .cpu_flags = cpu};
+    const ws_run_options ro = {.n_threads = threads, .cpu_flags = cpu};
     ws_quantize_plan plan = {0};
-    ws_status status = ws_gguf_open(&g, in, err);
-    if (!status) status = ws_quantize_plan_make(&plan, g, &o, err);
-    if (!status) status = ws_quantize_run(&plan, g, out, &o, err);
+    ws_input input = {0};
+    ws_sink sink = {0};
+    ws_status status = ws_quantize_plan_make(&plan, g, &po, err);
+    if (!status) status = ws_input_open_gguf(&input, g, false, err);
+    if (!status)
+        status = ws_output_open(&sink,
+                                &(ws_output_request){.path = out, .plan = &plan, .source = g, .fingerprint = "x"}, err);
+    if (!status) status = ws_quantize_run(&input, &(ws_target){&plan, &sink, NULL}, 1, &ro, err);
+    if (sink.close) sink.close(sink.ctx);
+    ws_input_close_gguf(&input);
     ws_quantize_plan_free(&plan);
+    return status;
+}
+
+static ws_status quantize(const char *recipe, int threads, uint32_t cpu, bool requantize, ws_error *err) {
+    ws_gguf *g;
+    ws_status status = ws_gguf_open(&g, in, err);
+    if (!status) status = run(g, recipe, threads, cpu, requantize, err);
     ws_gguf_close(g);
     return status;
 }
