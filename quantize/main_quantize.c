@@ -234,6 +234,7 @@ static ws_status read_arguments(job *j, const ws_args *args, options *o, ws_erro
     if (o->max_ppl_increase >= 0 && !o->check) return ws_fail(err, WS_USAGE, "--max-ppl-increase needs --check");
     j->p.choose = (ws_recipe_options){.pure = o->pure, .leave_output = o->leave_output};
     j->p.allow_requantize = o->allow_requantize;
+    j->p.dry_run = o->dry_run;
     j->quiet = o->common.quiet || o->common.json;
     j->n_threads = (int)o->common.threads;
     return WS_OK;

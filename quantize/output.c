@@ -79,7 +79,7 @@ static void fill_part(const output *o, const ws_output_request *r, size_t part) 
     for (size_t i = 0; i < o->n_tensors; i++) {
         const ws_choice *c = &r->plan->choices[i];
         if (o->places[i].part == part)
-            ws_gguf_add_tensor(w, c->tensor->name, c->type, significant_dims(c->tensor), c->tensor->ne);
+            ws_gguf_add_tensor(w, c->name, c->type, significant_dims(c->tensor), c->tensor->ne);
     }
 }
 

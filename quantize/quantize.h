@@ -4,6 +4,7 @@
 #define WS_QUANTIZE_H
 
 #include "damage.h"
+#include "imatrix.h"
 #include "input.h"
 #include "recipe.h"
 #include "sink.h"
@@ -11,14 +12,20 @@
 typedef struct {
     const ws_recipe *recipe;
     ws_recipe_options choose;
-    bool allow_requantize; /* sources that are quantized already */
+    const ws_override *overrides;
+    size_t n_overrides;
+    const ws_imatrix *imatrix; /* NULL: none */
+    bool allow_requantize;     /* sources that are quantized already */
+    bool dry_run;              /* a plan only: that an importance matrix is missing is no error */
     uint32_t cpu_flags;
 } ws_plan_options;
 
 /* What will become of the tensors, known before any weight is read. */
 typedef struct {
-    const ws_recipe *recipe;
-    ws_choice *choices; /* one per tensor of the source, in output order */
+    ws_plan_options options; /* what is borrowed by them must outlive the plan */
+    ws_model_facts facts;
+    ws_choices chosen;
+    ws_choice *choices; /* chosen.list: the tensors of the output, in its order */
     size_t n;
     size_t n_fallback;
     uint64_t bytes_from, bytes_to; /* tensor data */

@@ -1,153 +1,11 @@
 #include "recipe.h"
 
+#include "alloc.h"
+
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-
-/* Eight experts share these matrices, so they are small beside the experts. */
-#define EIGHT_EXPERTS_KV                                                                                               \
-    { WS_CAT_ATTN_V | WS_CAT_ATTN_K, WS_IF_EXPERTS_8, WS_TYPE_Q8_0 }
-#define EIGHT_EXPERTS_OUT                                                                                              \
-    { WS_CAT_ATTN_OUTPUT, WS_IF_EXPERTS_8, WS_TYPE_Q5_K }
-/* Eight query heads share each value head of the 70B model. */
-#define BIG_70B_V                                                                                                      \
-    { WS_CAT_ATTN_V, WS_IF_70B, WS_TYPE_Q5_K }
-#define OUTPUT_RULES                                                                                                   \
-    {WS_CAT_OUTPUT, WS_IF_FALCON, WS_TYPE_Q8_0}, {WS_CAT_OUTPUT, WS_IF_SHORT_ROWS, WS_TYPE_Q8_0}, {                    \
-        WS_CAT_OUTPUT, 0, WS_TYPE_Q6_K                                                                                 \
-    }
-#define END                                                                                                            \
-    { 0, 0, WS_TYPE_F32 }
-
-static const ws_rule plain_rules[] = {OUTPUT_RULES, EIGHT_EXPERTS_KV, END};
-static const ws_rule q8_0_rules[] = {{WS_CAT_OUTPUT, 0, WS_TYPE_Q8_0}, EIGHT_EXPERTS_KV, END};
-
-static const ws_rule q2_k_rules[] = {
-    OUTPUT_RULES,
-    EIGHT_EXPERTS_KV,
-    BIG_70B_V,
-    {WS_CAT_ATTN_V, WS_IF_GQA_4, WS_TYPE_Q4_K},
-    {WS_CAT_ATTN_V, 0, WS_TYPE_Q3_K},
-    {WS_CAT_ATTN_OUTPUT, WS_IF_FALCON, WS_TYPE_Q2_K},
-    EIGHT_EXPERTS_OUT,
-    {WS_CAT_ATTN_OUTPUT | WS_CAT_FFN_DOWN, 0, WS_TYPE_Q3_K},
-    END,
-};
-
-static const ws_rule q3_k_s_rules[] = {
-    OUTPUT_RULES, EIGHT_EXPERTS_KV, BIG_70B_V, {WS_CAT_ATTN_OUTPUT, WS_IF_FALCON, WS_TYPE_Q3_K}, EIGHT_EXPERTS_OUT, END,
-};
-
-static const ws_rule q3_k_m_rules[] = {
-    OUTPUT_RULES,
-    EIGHT_EXPERTS_KV,
-    BIG_70B_V,
-    {WS_CAT_ATTN_V, WS_IF_FIRST_TWO, WS_TYPE_Q5_K},
-    {WS_CAT_ATTN_V, 0, WS_TYPE_Q4_K},
-    {WS_CAT_FFN_DOWN, WS_IF_FIRST_16TH, WS_TYPE_Q5_K},
-    {WS_CAT_FFN_DOWN, WS_IF_FALCON | WS_IF_MORE_BITS, WS_TYPE_Q4_K},
-    {WS_CAT_FFN_DOWN | WS_CAT_ATTN_OUTPUT, WS_IF_FALCON, WS_TYPE_Q3_K},
-    EIGHT_EXPERTS_OUT,
-    {WS_CAT_FFN_DOWN | WS_CAT_ATTN_OUTPUT, 0, WS_TYPE_Q4_K},
-    END,
-};
-
-static const ws_rule q3_k_l_rules[] = {
-    OUTPUT_RULES,
-    EIGHT_EXPERTS_KV,
-    {WS_CAT_ATTN_V, 0, WS_TYPE_Q5_K},
-    {WS_CAT_FFN_DOWN | WS_CAT_ATTN_OUTPUT, WS_IF_FALCON, WS_TYPE_Q4_K},
-    {WS_CAT_ATTN_OUTPUT, WS_IF_EXPERTS_8, WS_TYPE_Q3_K},
-    {WS_CAT_FFN_DOWN | WS_CAT_ATTN_OUTPUT, 0, WS_TYPE_Q5_K},
-    END,
-};
-
-static const ws_rule q4_k_s_rules[] = {
-    OUTPUT_RULES,
-    EIGHT_EXPERTS_KV,
-    BIG_70B_V,
-    {WS_CAT_ATTN_V, WS_IF_FIRST_FOUR, WS_TYPE_Q5_K},
-    {WS_CAT_FFN_DOWN | WS_CAT_ATTN_OUTPUT, WS_IF_FALCON, WS_TYPE_Q4_K},
-    {WS_CAT_FFN_DOWN, WS_IF_FIRST_EIGHTH, WS_TYPE_Q5_K},
-    EIGHT_EXPERTS_OUT,
-    END,
-};
-
-static const ws_rule q4_k_m_rules[] = {
-    OUTPUT_RULES,
-    EIGHT_EXPERTS_KV,
-    {WS_CAT_ATTN_V, WS_IF_MORE_BITS, WS_TYPE_Q6_K},
-    BIG_70B_V,
-    {WS_CAT_FFN_DOWN, WS_IF_FALCON | WS_IF_FIRST_16TH, WS_TYPE_Q6_K},
-    {WS_CAT_FFN_DOWN, WS_IF_FALCON | WS_IF_MORE_BITS, WS_TYPE_Q5_K},
-    {WS_CAT_FFN_DOWN | WS_CAT_ATTN_OUTPUT, WS_IF_FALCON, WS_TYPE_Q4_K},
-    {WS_CAT_FFN_DOWN, WS_IF_MORE_BITS, WS_TYPE_Q6_K},
-    EIGHT_EXPERTS_OUT,
-    END,
-};
-
-static const ws_rule q5_k_m_rules[] = {
-    OUTPUT_RULES,
-    EIGHT_EXPERTS_KV,
-    {WS_CAT_ATTN_V | WS_CAT_FFN_DOWN, WS_IF_MORE_BITS, WS_TYPE_Q6_K},
-    END,
-};
-
-/* F32, F16 and BF16 convert every candidate: the rules are for quantized types. */
-static const ws_rule no_rules[] = {END};
-
-static const ws_recipe recipes[] = {
-    {"F32", NULL, 0, WS_TYPE_F32, no_rules},
-    {"F16", NULL, 1, WS_TYPE_F16, no_rules},
-    {"BF16", NULL, 32, WS_TYPE_BF16, no_rules},
-    {"Q4_0", NULL, 2, WS_TYPE_Q4_0, plain_rules},
-    {"Q4_1", NULL, 3, WS_TYPE_Q4_1, plain_rules},
-    {"Q5_0", NULL, 8, WS_TYPE_Q5_0, plain_rules},
-    {"Q5_1", NULL, 9, WS_TYPE_Q5_1, plain_rules},
-    {"Q8_0", NULL, 7, WS_TYPE_Q8_0, q8_0_rules},
-    {"Q2_K", NULL, 10, WS_TYPE_Q2_K, q2_k_rules},
-    {"Q3_K_S", NULL, 11, WS_TYPE_Q3_K, q3_k_s_rules},
-    {"Q3_K_M", "Q3_K", 12, WS_TYPE_Q3_K, q3_k_m_rules},
-    {"Q3_K_L", NULL, 13, WS_TYPE_Q3_K, q3_k_l_rules},
-    {"Q4_K_S", NULL, 14, WS_TYPE_Q4_K, q4_k_s_rules},
-    {"Q4_K_M", "Q4_K", 15, WS_TYPE_Q4_K, q4_k_m_rules},
-    {"Q5_K_S", NULL, 16, WS_TYPE_Q5_K, plain_rules},
-    {"Q5_K_M", "Q5_K", 17, WS_TYPE_Q5_K, q5_k_m_rules},
-    {"Q6_K", NULL, 18, WS_TYPE_Q6_K, plain_rules},
-    {NULL, NULL, 0, WS_TYPE_F32, NULL},
-};
-
-const ws_recipe *ws_recipe_all(void) { return recipes; }
-
-const ws_recipe *ws_recipe_by_name(const char *name) {
-    char *end;
-    const unsigned long number = strtoul(name, &end, 10);
-    const bool is_number = *name >= '0' && *name <= '9' && !*end;
-    for (const ws_recipe *r = recipes; r->name; r++)
-        if (strcasecmp(r->name, name) == 0 || (r->alias && strcasecmp(r->alias, name) == 0) ||
-            (is_number && r->file_type == number))
-            return r;
-    return NULL;
-}
-
-/* File types that can be read here but not made. */
-static const struct {
-    uint32_t number;
-    const char *name;
-} other_file_types[] = {
-    {19, "IQ2_XXS"}, {20, "IQ2_XS"},    {21, "Q2_K_S"}, {22, "IQ3_XS"}, {23, "IQ3_XXS"}, {24, "IQ1_S"}, {25, "IQ4_NL"},
-    {26, "IQ3_S"},   {27, "IQ3_M"},     {28, "IQ2_S"},  {29, "IQ2_M"},  {30, "IQ4_XS"},  {31, "IQ1_M"}, {36, "TQ1_0"},
-    {37, "TQ2_0"},   {38, "MXFP4_MOE"}, {39, "NVFP4"},  {40, "Q1_0"},   {41, "Q2_0"},
-};
-
-const char *ws_file_type_name(uint64_t file_type) {
-    for (const ws_recipe *r = recipes; r->name; r++)
-        if (r->file_type == file_type) return r->name;
-    for (size_t i = 0; i < sizeof other_file_types / sizeof other_file_types[0]; i++)
-        if (other_file_types[i].number == file_type) return other_file_types[i].name;
-    return NULL;
-}
 
 /* ---- what a tensor is ---- */
 
@@ -211,16 +69,89 @@ static const char *const kept[] = {
     "mm.a.code_embd",
 };
 
-static bool is_candidate(const ws_tensor *t, const ws_recipe_options *o) {
-    const size_t n = strlen(t->name);
-    if (t->n_elements == t->ne[0]) return false; /* one row: norms, biases */
-    if (n < 6 || strcmp(t->name + n - 6, "weight") != 0) return false;
-    if (o->leave_output && strcmp(t->name, "output.weight") == 0) return false;
-    if (strcmp(t->name, "position_embd.weight") == 0 || strcmp(t->name, "token_types.weight") == 0) return false;
-    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
-        if (contains(t->name, kept[i])) return false;
-    return true;
+/* And these in GLM 5 only. */
+static const char *const kept_in_glm5[] = {
+    "hc_",
+    "indexer.attn_q_b",
+    "indexer.attn_k",
+    "indexer.proj",
+    "indexer_compressor_gate",
+    "indexer_compressor_ape",
+    "ssm_f_a.weight",
+    "ssm_f_b.weight",
+    "ssm_g_a.weight",
+    "ssm_g_b.weight",
+    "ssm_beta.weight",
+    "attn_kv_a_mqa.weight",
+    "attn_k_b.weight",
+    "attn_v_b.weight",
+};
+
+static bool contains_any(const char *name, const char *const *parts, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (contains(name, parts[i])) return true;
+    return false;
 }
+
+static bool is_candidate(const ws_choice *c, const ws_recipe_options *o, const ws_model_facts *m) {
+    const size_t n = strlen(c->name);
+    if (c->tensor->n_elements == c->tensor->ne[0]) return false; /* one row: norms, biases */
+    if (n < 6 || strcmp(c->name + n - 6, "weight") != 0) return false;
+    if (o->leave_output && strcmp(c->name, "output.weight") == 0) return false;
+    if (strcmp(c->name, "position_embd.weight") == 0 || strcmp(c->name, "token_types.weight") == 0) return false;
+    if (contains_any(c->name, kept, sizeof kept / sizeof *kept)) return false;
+    return strcmp(m->arch, "glm5-next") != 0 ||
+           !contains_any(c->name, kept_in_glm5, sizeof kept_in_glm5 / sizeof *kept_in_glm5);
+}
+
+/* ---- what a model is ---- */
+
+/* An override, a number, or the first of a per-layer array; 0 when there is none of them. */
+static uint64_t model_number(const ws_gguf *g, const char *arch, const char *suffix, const ws_override *overrides,
+                             size_t n_overrides) {
+    char key[128];
+    uint64_t v = 0;
+    int64_t first;
+    snprintf(key, sizeof key, "%s.%s", arch, suffix);
+    const ws_kv *kv = ws_gguf_kv(g, key);
+    const bool array = kv && kv->type == WS_KV_ARRAY;
+    const ws_override *o = array ? NULL : ws_override_find(overrides, n_overrides, key, WS_OVERRIDE_INT);
+    if (o) return (uint32_t)o->integer;
+    if (array && kv->n && ws_kv_elem_i64(kv, 0, &first) && first > 0) return (uint64_t)first;
+    if (kv) ws_kv_u64(kv, &v);
+    return v;
+}
+
+ws_status ws_model_facts_read(ws_model_facts *m, const ws_gguf *g, const ws_override *overrides, size_t n_overrides,
+                              ws_error *err) {
+    ws_str name;
+    *m = (ws_model_facts){.n_layer = 0};
+    WS_TRY(ws_gguf_need_str(g, "general.architecture", &name, err));
+    const ws_override *o = ws_override_find(overrides, n_overrides, "general.architecture", WS_OVERRIDE_STR);
+    if (o) name = (ws_str){o->text, strlen(o->text)};
+    if (name.len >= sizeof m->arch)
+        return ws_fail(err, WS_FORMAT, "'%s': general.architecture has %zu bytes", ws_gguf_path(g), name.len);
+    memcpy(m->arch, name.data, name.len);
+    m->n_layer = model_number(g, m->arch, "block_count", overrides, n_overrides);
+    m->n_expert = model_number(g, m->arch, "expert_count", overrides, n_overrides);
+    m->n_head = model_number(g, m->arch, "attention.head_count", overrides, n_overrides);
+    m->n_head_kv = model_number(g, m->arch, "attention.head_count_kv", overrides, n_overrides);
+    return WS_OK;
+}
+
+/* By architecture and number of layers; 80 layers of llama without grouped queries are the first 65B. */
+static bool is_70b(const ws_model_facts *m) {
+    static const struct {
+        const char *arch;
+        uint64_t n_layer;
+    } models[] = {{"llama", 80}, {"qwen2", 80}, {"deci", 80}, {"olmo", 80}, {"jais2", 68}};
+    const bool grouped = m->n_head_kv && m->n_head_kv != m->n_head;
+    for (size_t i = 0; i < sizeof models / sizeof models[0]; i++)
+        if (strcmp(models[i].arch, m->arch) == 0 && models[i].n_layer == m->n_layer) return i > 0 || grouped;
+    return false;
+}
+
+/* ---- order and numbering of layers ---- */
 
 /* Layer in "blk.N.…", or -1. */
 static int layer_of(const char *name) {
@@ -228,10 +159,58 @@ static int layer_of(const char *name) {
     return sscanf(name, "blk.%d.", &layer) == 1 ? layer : -1;
 }
 
+int ws_tensor_order(const ws_tensor *a, const ws_tensor *b) {
+    const int la = layer_of(a->name), lb = layer_of(b->name);
+    return la != lb ? (la > lb) - (la < lb) : strcmp(a->name, b->name);
+}
+
 static int by_layer_then_name(const void *a, const void *b) {
+    return ws_tensor_order(((const ws_choice *)a)->tensor, ((const ws_choice *)b)->tensor);
+}
+
+static int by_file_then_offset(const void *a, const void *b) {
     const ws_tensor *x = ((const ws_choice *)a)->tensor, *y = ((const ws_choice *)b)->tensor;
-    const int lx = layer_of(x->name), ly = layer_of(y->name);
-    return lx != ly ? (lx > ly) - (lx < ly) : strcmp(x->name, y->name);
+    if (x->part != y->part) return (x->part > y->part) - (x->part < y->part);
+    return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+static int by_number(const void *a, const void *b) {
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static bool is_pruned(const ws_recipe_options *o, uint32_t layer) {
+    return bsearch(&layer, o->prune, o->n_prune, sizeof layer, by_number) != NULL;
+}
+
+/* "blk.7.attn_q.weight" with another number, which is not above the old one. */
+static const char *renumbered(ws_arena *names, const char *name, uint32_t layer, ws_error *err) {
+    const size_t n = strlen(name);
+    const char *rest = strchr(name + strlen("blk."), '.');
+    char *copy = ws_arena_strndup(names, name, n, err);
+    if (copy) snprintf(copy, n + 1, "blk.%" PRIu32 "%s", layer, rest ? rest : "");
+    return copy;
+}
+
+/* Leave out tensors of the layers in o->prune (the list is in the order of layers) and renumber those behind. As in
+ * llama-quantize, numbers count the layers that are met, so a layer without tensors takes none. */
+static ws_status prune(ws_choices *c, const ws_recipe_options *o, ws_error *err) {
+    size_t n = 0;
+    int layer = -1;
+    for (size_t i = 0; i < c->n; i++) {
+        ws_choice *choice = &c->list[n];
+        *choice = c->list[i];
+        const int l = layer_of(choice->name);
+        if (l >= 0 && is_pruned(o, (uint32_t)l)) continue;
+        if (l >= 0 && l != layer) {
+            layer = l;
+            c->n_layer = (uint32_t)l < o->prune[0] ? (uint32_t)l + 1 : c->n_layer + 1;
+        }
+        if (l >= 0 && !(choice->name = renumbered(&c->names, choice->name, c->n_layer - 1, err))) return WS_NOMEM;
+        n++;
+    }
+    c->n = n;
+    return WS_OK;
 }
 
 /* ---- choosing ---- */
@@ -240,60 +219,15 @@ static int by_layer_then_name(const void *a, const void *b) {
  * same), or read from the name when there are experts. */
 typedef struct {
     const ws_recipe *recipe;
-    bool tied, falcon, is_70b;
-    uint64_t n_layer, n_expert, gqa;
+    const ws_recipe_options *o;
+    const ws_model_facts *m;
+    ws_pattern **patterns; /* of the rules, compiled */
+    bool tied;
     int n_attn_v, seen_attn_v, seen_ffn[3]; /* up, gate, down */
 } state;
 
-/* A number, or the first of a per-layer array; 0 when the key is missing. */
-static uint64_t model_number(const ws_gguf *g, const char *arch, const char *suffix) {
-    char key[128];
-    uint64_t v = 0;
-    int64_t first;
-    snprintf(key, sizeof key, "%s.%s", arch, suffix);
-    const ws_kv *kv = ws_gguf_kv(g, key);
-    if (kv && !ws_kv_u64(kv, &v) && kv->type == WS_KV_ARRAY && kv->n && ws_kv_elem_i64(kv, 0, &first) && first > 0)
-        v = (uint64_t)first;
-    return v;
-}
-
-/* By architecture and number of layers; 80 layers of llama without grouped queries are the first 65B. */
-static bool is_70b(const char *arch, uint64_t n_layer, bool grouped) {
-    static const struct {
-        const char *arch;
-        uint64_t n_layer;
-    } models[] = {{"llama", 80}, {"qwen2", 80}, {"deci", 80}, {"olmo", 80}, {"jais2", 68}};
-    for (size_t i = 0; i < sizeof models / sizeof models[0]; i++)
-        if (strcmp(models[i].arch, arch) == 0 && models[i].n_layer == n_layer) return i > 0 || grouped;
-    return false;
-}
-
-static ws_status read_state(state *s, const ws_gguf *g, ws_error *err) {
-    ws_str name;
-    char arch[64];
-    WS_TRY(ws_gguf_need_str(g, "general.architecture", &name, err));
-    if (name.len >= sizeof arch)
-        return ws_fail(err, WS_FORMAT, "'%s': general.architecture has %zu bytes", ws_gguf_path(g), name.len);
-    snprintf(arch, sizeof arch, "%.*s", (int)name.len, name.data);
-    const uint64_t heads = model_number(g, arch, "attention.head_count");
-    const uint64_t kv_heads = model_number(g, arch, "attention.head_count_kv");
-    const bool grouped = kv_heads && kv_heads != heads;
-    s->n_layer = model_number(g, arch, "block_count");
-    s->n_expert = model_number(g, arch, "expert_count");
-    s->gqa = kv_heads ? heads / kv_heads : 0;
-    s->falcon = strcmp(arch, "falcon") == 0;
-    s->is_70b = is_70b(arch, s->n_layer, grouped);
-    s->tied = true;
-    for (size_t i = 0; i < g->n_tensors; i++) {
-        const ws_category c = category_of(g->tensors[i].name);
-        s->n_attn_v += c == WS_CAT_ATTN_V;
-        if (c == WS_CAT_OUTPUT) s->tied = false;
-    }
-    return WS_OK;
-}
-
 /* Index and number of layers for a tensor of category c; counts it. */
-static ws_status layer_info(state *s, ws_category c, const ws_tensor *t, int64_t *i, int64_t *n, ws_error *err) {
+static ws_status layer_info(state *s, ws_category c, const char *name, int64_t *i, int64_t *n, ws_error *err) {
     *i = 0, *n = 1;
     if (c == WS_CAT_ATTN_V) {
         *i = s->seen_attn_v++, *n = s->n_attn_v;
@@ -301,67 +235,187 @@ static ws_status layer_info(state *s, ws_category c, const ws_tensor *t, int64_t
     }
     if (c != WS_CAT_FFN_UP && c != WS_CAT_FFN_GATE && c != WS_CAT_FFN_DOWN) return WS_OK;
     *i = s->seen_ffn[c == WS_CAT_FFN_UP ? 0 : c == WS_CAT_FFN_GATE ? 1 : 2]++;
-    *n = (int64_t)s->n_layer;
-    if (s->n_expert <= 1) return WS_OK;
-    *i = layer_of(t->name);
+    *n = (int64_t)s->m->n_layer;
+    if (s->m->n_expert <= 1 || (s->recipe->flags & WS_RECIPE_COUNTS_LAYERS)) return WS_OK;
+    *i = layer_of(name);
     if (*i < 0 || *i >= *n)
-        return ws_fail(err, WS_FORMAT, "tensor '%s' is in no layer of 0 to %lld", t->name, (long long)*n - 1);
+        return ws_fail(err, WS_FORMAT, "tensor '%s' is in no layer of 0 to %lld", name, (long long)*n - 1);
     return WS_OK;
 }
 
+static bool divides(ws_dtype type, const ws_tensor *t) { return t->ne[0] % ws_dtype_get(type)->block_elements == 0; }
+
 static unsigned conditions_of(const state *s, const ws_tensor *t, int64_t i, int64_t n) {
+    const ws_model_facts *m = s->m;
+    const struct {
+        bool holds;
+        unsigned bit;
+    } facts[] = {
+        {i < n / 8 || i >= 7 * n / 8 || (i - n / 8) % 3 == 2, WS_IF_MORE_BITS},
+        {i < n / 8, WS_IF_FIRST_EIGHTH},
+        {i < n / 16, WS_IF_FIRST_16TH},
+        {i >= n / 8 && i < 7 * n / 8, WS_IF_MIDDLE},
+        {i < 2, WS_IF_FIRST_TWO},
+        {i < 4, WS_IF_FIRST_FOUR},
+        {m->n_head_kv && m->n_head / m->n_head_kv >= 4, WS_IF_GQA_4},
+        {m->n_expert >= 4, WS_IF_EXPERTS_4},
+        {m->n_expert == 8, WS_IF_EXPERTS_8},
+        {t->ne[2] > 1, WS_IF_STACKED},
+        {is_70b(m), WS_IF_70B},
+        {!divides(s->recipe->type, t), WS_IF_SHORT_ROWS},
+        {s->o->has_imatrix, WS_IF_IMATRIX},
+        {!s->o->has_imatrix, WS_IF_NO_IMATRIX},
+    };
     unsigned c = 0;
-    if (i < n / 8 || i >= 7 * n / 8 || (i - n / 8) % 3 == 2) c |= WS_IF_MORE_BITS;
-    if (i < n / 8) c |= WS_IF_FIRST_EIGHTH;
-    if (i < n / 16) c |= WS_IF_FIRST_16TH;
-    if (i < 2) c |= WS_IF_FIRST_TWO;
-    if (i < 4) c |= WS_IF_FIRST_FOUR;
-    if (s->gqa >= 4) c |= WS_IF_GQA_4;
-    if (s->n_expert == 8) c |= WS_IF_EXPERTS_8;
-    if (s->is_70b) c |= WS_IF_70B;
-    if (s->falcon) c |= WS_IF_FALCON;
-    if (t->ne[0] % ws_dtype_get(s->recipe->type)->block_elements) c |= WS_IF_SHORT_ROWS;
+    for (size_t f = 0; f < sizeof facts / sizeof *facts; f++) c |= facts[f].holds ? facts[f].bit : 0;
     return c;
 }
 
-/* The type for rows that the block of `type` does not divide. */
-static ws_dtype fallback_of(ws_dtype type, uint64_t row) {
-    static const ws_dtype table[][2] = {
-        {WS_TYPE_Q2_K, WS_TYPE_Q4_0}, {WS_TYPE_Q3_K, WS_TYPE_Q4_0}, {WS_TYPE_Q4_K, WS_TYPE_Q5_0},
-        {WS_TYPE_Q5_K, WS_TYPE_Q5_1}, {WS_TYPE_Q6_K, WS_TYPE_Q8_0},
-    };
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
-        if (table[i][0] == type) type = table[i][1];
-    return row % ws_dtype_get(type)->block_elements ? WS_TYPE_F16 : type;
+static bool is_arch(const char *wanted, const char *arch) {
+    if (!wanted) return true;
+    return *wanted == '!' ? strcmp(wanted + 1, arch) != 0 : strcmp(wanted, arch) == 0;
 }
 
-static ws_status choose_one(state *s, const ws_recipe_options *o, ws_choice *choice, ws_error *err) {
-    const ws_tensor *t = choice->tensor;
-    choice->type = t->type;
-    if (!is_candidate(t, o)) return WS_OK;
-    choice->type = s->recipe->type;
-    if (!ws_dtype_is_quantized(choice->type)) return WS_OK;
-    if (!o->pure) {
-        ws_category category = category_of(t->name);
-        int64_t i, n;
-        WS_TRY(layer_info(s, category, t, &i, &n, err));
-        if (category == WS_CAT_TOKEN_EMBD && s->tied) category = WS_CAT_OUTPUT;
-        const unsigned holds = conditions_of(s, t, i, n);
-        const ws_rule *r = s->recipe->rules;
-        while (r->categories && !((r->categories & category) && (r->conditions & ~holds) == 0)) r++;
-        if (r->categories) choice->type = r->type;
+static ws_status apply_rules(state *s, ws_choice *c, ws_error *err) {
+    ws_category category = category_of(c->name);
+    int64_t i, n;
+    WS_TRY(layer_info(s, category, c->name, &i, &n, err));
+    if (category == WS_CAT_TOKEN_EMBD && s->tied) category = WS_CAT_OUTPUT;
+    if (category == WS_CAT_OUTPUT && s->o->output.set) {
+        c->type = s->o->output.type, c->by = WS_BY_OPTION;
+        return WS_OK;
     }
-    choice->fallback = t->ne[0] % ws_dtype_get(choice->type)->block_elements != 0;
-    if (choice->fallback) choice->type = fallback_of(choice->type, t->ne[0]);
+    const unsigned holds = conditions_of(s, c->tensor, i, n);
+    for (const ws_rule *r = s->recipe->rules; r->categories; r++) {
+        const ws_pattern *pattern = s->patterns[r - s->recipe->rules];
+        if (!(r->categories & category) || (r->conditions & ~holds) || !is_arch(r->arch, s->m->arch)) continue;
+        if (pattern && !ws_pattern_found(pattern, c->name)) continue;
+        c->type = r->type, c->by = WS_BY_RULE, c->rule = r;
+        return WS_OK;
+    }
     return WS_OK;
 }
 
-ws_status ws_recipe_choose(const ws_recipe *r, const ws_recipe_options *o, const ws_gguf *g, ws_choice *choices,
-                           ws_error *err) {
-    state s = {.recipe = r};
-    WS_TRY(read_state(&s, g, err));
-    for (size_t i = 0; i < g->n_tensors; i++) choices[i] = (ws_choice){.tensor = &g->tensors[i]};
-    qsort(choices, g->n_tensors, sizeof *choices, by_layer_then_name);
-    for (size_t i = 0; i < g->n_tensors; i++) WS_TRY(choose_one(&s, o, &choices[i], err));
+/* The first --tensor-type that names the tensor, or NULL. */
+static const ws_tensor_type *named_type(const ws_recipe_options *o, const char *name) {
+    for (size_t i = 0; i < o->n_tensor_types; i++)
+        if (ws_pattern_found(o->tensor_types[i].pattern, name)) return &o->tensor_types[i];
+    return NULL;
+}
+
+/* The type for rows that the block of the chosen type does not divide. */
+static ws_status fall_back(ws_choice *c, ws_error *err) {
+    static const ws_dtype table[][2] = {
+        {WS_TYPE_IQ1_S, WS_TYPE_IQ4_NL},  {WS_TYPE_IQ1_M, WS_TYPE_IQ4_NL},  {WS_TYPE_IQ2_XXS, WS_TYPE_IQ4_NL},
+        {WS_TYPE_IQ2_XS, WS_TYPE_IQ4_NL}, {WS_TYPE_IQ2_S, WS_TYPE_IQ4_NL},  {WS_TYPE_IQ3_XXS, WS_TYPE_IQ4_NL},
+        {WS_TYPE_IQ3_S, WS_TYPE_IQ4_NL},  {WS_TYPE_IQ4_XS, WS_TYPE_IQ4_NL}, {WS_TYPE_Q2_0, WS_TYPE_Q4_0},
+        {WS_TYPE_Q2_K, WS_TYPE_Q4_0},     {WS_TYPE_Q3_K, WS_TYPE_Q4_0},     {WS_TYPE_TQ1_0, WS_TYPE_Q4_0},
+        {WS_TYPE_TQ2_0, WS_TYPE_Q4_0},    {WS_TYPE_Q4_K, WS_TYPE_Q5_0},     {WS_TYPE_Q5_K, WS_TYPE_Q5_1},
+        {WS_TYPE_Q6_K, WS_TYPE_Q8_0},
+    };
+    enum { SMALL_BLOCK = 32 };
+    const ws_dtype chosen = c->type;
+    size_t i = 0;
+    if (divides(chosen, c->tensor)) return WS_OK;
+    while (i < sizeof table / sizeof *table && table[i][0] != chosen) i++;
+    if (i < sizeof table / sizeof *table)
+        c->type = table[i][1];
+    else if (ws_dtype_get(chosen)->block_elements > SMALL_BLOCK)
+        return ws_fail(err, WS_UNSUPPORTED,
+                       "tensor '%s' has rows of %" PRIu64 ", which blocks of %s (%" PRIu32 ") do not divide, and no "
+                       "type stands in for it; choose another with --tensor-type",
+                       c->name, c->tensor->ne[0], ws_dtype_name(chosen), ws_dtype_get(chosen)->block_elements);
+    if (!divides(c->type, c->tensor)) c->type = WS_TYPE_F16;
+    c->fallback = true;
     return WS_OK;
+}
+
+/* Options that name a matrix outright; nothing stands in for their types. */
+static bool apply_direct_options(const state *s, ws_choice *c) {
+    const ws_category category = category_of(c->name);
+    const bool per_layer = strcmp(c->name, "per_layer_token_embd.weight") == 0;
+    const ws_maybe_type *t = NULL;
+    if (category == WS_CAT_OUTPUT) t = &s->o->output;
+    if (category == WS_CAT_TOKEN_EMBD && !(per_layer && named_type(s->o, c->name))) t = &s->o->token_embd;
+    if (!t || !t->set) return false;
+    c->type = t->type, c->by = WS_BY_OPTION;
+    return true;
+}
+
+/* Types below three bits are unusable without an importance matrix, but for the two largest matrices. */
+static bool needs_imatrix(const state *s, const ws_choice *c) {
+    static const ws_dtype types[] = {WS_TYPE_IQ3_XXS, WS_TYPE_IQ2_XXS, WS_TYPE_IQ2_XS,
+                                     WS_TYPE_IQ2_S,   WS_TYPE_IQ1_M,   WS_TYPE_IQ1_S};
+    if (category_of(c->name) & (WS_CAT_TOKEN_EMBD | WS_CAT_OUTPUT)) return false;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (c->type == types[i]) return true;
+    return (s->recipe->flags & WS_RECIPE_NEEDS_IMATRIX) && c->type == s->recipe->type;
+}
+
+static ws_status choose_one(state *s, ws_choice *c, ws_error *err) {
+    c->type = c->tensor->type, c->by = WS_BY_KEEPING;
+    if ((s->recipe->flags & WS_RECIPE_COPY) || !is_candidate(c, s->o, s->m)) return WS_OK;
+    if (!apply_direct_options(s, c)) {
+        c->type = s->recipe->type, c->by = WS_BY_DEFAULT;
+        const bool mixed = ws_dtype_is_quantized(c->type);
+        const ws_tensor_type *named = mixed ? named_type(s->o, c->name) : NULL;
+        if (named)
+            c->type = named->type, c->by = WS_BY_OPTION;
+        else if (mixed && !s->o->pure)
+            WS_TRY(apply_rules(s, c, err));
+        if (mixed) WS_TRY(fall_back(c, err));
+    }
+    c->needs_imatrix = needs_imatrix(s, c);
+    return WS_OK;
+}
+
+static size_t n_rules(const ws_recipe *r) {
+    size_t n = 0;
+    while (r->rules[n].categories) n++;
+    return n;
+}
+
+static ws_status compile_patterns(state *s, ws_error *err) {
+    const size_t n = n_rules(s->recipe);
+    if (!(s->patterns = ws_alloc(n, sizeof *s->patterns, "patterns", err))) return WS_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        const char *name = s->recipe->rules[i].name;
+        if (name && !(s->patterns[i] = ws_pattern_new(name, err))) return err ? err->code : WS_NOMEM;
+    }
+    return WS_OK;
+}
+
+static ws_status choose_all(state *s, ws_choices *out, const ws_tensor *tensors, size_t n, ws_error *err) {
+    if (!(out->list = ws_alloc(n, sizeof *out->list, "the plan", err))) return WS_NOMEM;
+    WS_TRY(compile_patterns(s, err));
+    out->n = n;
+    for (size_t i = 0; i < n; i++) out->list[i] = (ws_choice){.tensor = &tensors[i], .name = tensors[i].name};
+    qsort(out->list, n, sizeof *out->list, by_layer_then_name);
+    if (s->o->n_prune) WS_TRY(prune(out, s->o, err));
+    if (s->o->keep_split) qsort(out->list, out->n, sizeof *out->list, by_file_then_offset);
+    s->tied = true;
+    for (size_t i = 0; i < out->n; i++) {
+        const ws_category c = category_of(out->list[i].name);
+        s->n_attn_v += c == WS_CAT_ATTN_V;
+        if (c == WS_CAT_OUTPUT) s->tied = false;
+    }
+    for (size_t i = 0; i < out->n; i++) WS_TRY(choose_one(s, &out->list[i], err));
+    return WS_OK;
+}
+
+ws_status ws_recipe_choose(ws_choices *out, const ws_recipe *r, const ws_recipe_options *o, const ws_model_facts *m,
+                           const ws_tensor *tensors, size_t n, ws_error *err) {
+    state s = {.recipe = r, .o = o, .m = m};
+    *out = (ws_choices){.n = 0};
+    const ws_status status = choose_all(&s, out, tensors, n, err);
+    for (size_t i = 0; s.patterns && i < n_rules(r); i++) ws_pattern_free(s.patterns[i]);
+    free(s.patterns);
+    if (status) ws_choices_free(out);
+    return status;
+}
+
+void ws_choices_free(ws_choices *c) {
+    free(c->list);
+    ws_arena_free(&c->names);
+    *c = (ws_choices){.n = 0};
 }

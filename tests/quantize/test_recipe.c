@@ -6,7 +6,7 @@
 
 static char dir[32], path[64];
 static ws_gguf *model;
-static ws_choice choices[256];
+static ws_choices choices;
 
 static void setup(void) {
     test_temp_dir(dir);
@@ -14,6 +14,7 @@ static void setup(void) {
 }
 
 static void teardown(void) {
+    ws_choices_free(&choices);
     ws_gguf_close(model);
     unlink(path);
     rmdir(dir);
@@ -40,14 +41,18 @@ static void make_model(const char *arch, uint32_t n_layer, uint32_t heads, uint3
 
 static void choose(const char *recipe, ws_recipe_options o) {
     ws_error err = {0};
+    ws_model_facts facts;
     const ws_recipe *r = ws_recipe_by_name(recipe);
     cr_assert_not_null(r, "%s", recipe);
-    cr_assert_eq(ws_recipe_choose(r, &o, model, choices, &err), WS_OK, "%s", err.msg);
+    cr_assert_eq(ws_model_facts_read(&facts, model, NULL, 0, &err), WS_OK, "%s", err.msg);
+    ws_choices_free(&choices);
+    cr_assert_eq(ws_recipe_choose(&choices, r, &o, &facts, model->tensors, model->n_tensors, &err), WS_OK, "%s",
+                 err.msg);
 }
 
 static const char *type_of(const char *name) {
-    for (size_t i = 0; i < model->n_tensors; i++)
-        if (strcmp(choices[i].tensor->name, name) == 0) return ws_dtype_name(choices[i].type);
+    for (size_t i = 0; i < choices.n; i++)
+        if (strcmp(choices.list[i].name, name) == 0) return ws_dtype_name(choices.list[i].type);
     return "no such tensor";
 }
 
@@ -86,10 +91,10 @@ Test(recipe, q4_k_m_layers, .init = setup, .fini = teardown) {
 Test(recipe, order_is_by_layer_number_then_name, .init = setup, .fini = teardown) {
     make_model("llama", 11, 4, 4, 0, 256, false);
     choose("Q8_0", (ws_recipe_options){0});
-    cr_assert_str_eq(choices[0].tensor->name, "output.weight");
-    cr_assert_str_eq(choices[1].tensor->name, "token_embd.weight");
-    cr_assert_str_eq(choices[2].tensor->name, "blk.0.attn_k.weight");
-    cr_assert_str_eq(choices[model->n_tensors - 1].tensor->name, "blk.10.ffn_down.weight");
+    cr_assert_str_eq(choices.list[0].name, "output.weight");
+    cr_assert_str_eq(choices.list[1].name, "token_embd.weight");
+    cr_assert_str_eq(choices.list[2].name, "blk.0.attn_k.weight");
+    cr_assert_str_eq(choices.list[choices.n - 1].name, "blk.10.ffn_down.weight");
 }
 
 Test(recipe, mixes_of_small_types, .init = setup, .fini = teardown) {
@@ -141,7 +146,7 @@ Test(recipe, rows_that_do_not_fit, .init = setup, .fini = teardown) {
     EXPECT("blk.1.attn_k.weight", "Q5_0");
     EXPECT("blk.3.ffn_down.weight", "Q8_0"); /* Q6_K's fallback */
     EXPECT("output.weight", "Q8_0");
-    cr_assert(choices[2].fallback);
+    cr_assert(choices.list[2].fallback);
     choose("q5_k_s", (ws_recipe_options){0});
     EXPECT("blk.1.attn_k.weight", "Q5_1");
     choose("q3_k_s", (ws_recipe_options){0});
