@@ -7,7 +7,8 @@
 /* A whole program each: argv[0] is the command's name; the result is the exit code. */
 typedef int ws_subcommand_fn(int argc, char **argv);
 
-ws_subcommand_fn ws_inspect_split, ws_inspect_merge, ws_inspect_get, ws_inspect_set, ws_inspect_rm, ws_inspect_hash;
+ws_subcommand_fn ws_inspect_diff, ws_inspect_stats, ws_inspect_split, ws_inspect_merge, ws_inspect_get, ws_inspect_set,
+    ws_inspect_rm, ws_inspect_hash;
 
 /* What all have in common: parse, call `body` unless only help was wanted, print what failed. */
 typedef ws_status ws_command_body(const ws_args *args, const void *options, ws_error *err);

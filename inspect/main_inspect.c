@@ -9,8 +9,8 @@ static const struct {
     const char *name;
     ws_subcommand_fn *run;
 } commands[] = {
-    {"get", ws_inspect_get},   {"set", ws_inspect_set},     {"rm", ws_inspect_rm},
-    {"hash", ws_inspect_hash}, {"split", ws_inspect_split}, {"merge", ws_inspect_merge},
+    {"diff", ws_inspect_diff}, {"stats", ws_inspect_stats}, {"get", ws_inspect_get},     {"set", ws_inspect_set},
+    {"rm", ws_inspect_rm},     {"hash", ws_inspect_hash},   {"split", ws_inspect_split}, {"merge", ws_inspect_merge},
 };
 
 int ws_command_run(const ws_command *cmd, int argc, char **argv, ws_common_options *common, ws_command_body *body,
@@ -78,6 +78,8 @@ int main(int argc, char **argv) {
                    "or a folder.",
         .notes = "Text shortens long values; --json gives everything whole. What a file contains is always escaped.\n\n"
                  "Commands (inspect COMMAND --help tells more; a file of such a name is given as ./NAME):\n"
+                 "  diff                        what differs between two models, and by how much\n"
+                 "  stats                       how the values of each tensor are distributed\n"
                  "  get, set, rm                read and change metadata\n"
                  "  hash                        fingerprints of tensors and model, manifests\n"
                  "  split, merge                one file into several and back, as llama-gguf-split",

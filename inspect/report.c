@@ -1,6 +1,7 @@
 #include "report.h"
 
 #include "alloc.h"
+#include "cpu.h"
 #include "json.h"
 #include "recipe.h"
 
@@ -15,7 +16,7 @@ static const size_t CONFIG_LIMIT = 16 << 20; /* bytes of a config.json worth rea
 
 /* ---- tensors of either format as one kind ---- */
 
-static ws_report_tensor from_gguf(const ws_tensor *t) {
+static ws_report_tensor from_gguf(const ws_tensor *t, uint32_t cpu_flags) {
     ws_report_tensor out = {
         .name = t->name,
         .type = ws_dtype_name(t->type),
@@ -26,12 +27,13 @@ static ws_report_tensor from_gguf(const ws_tensor *t) {
         .part = t->part,
         .data = t->data,
         .layout = ws_layout_of(t->type),
+        .to_float = ws_values_of(t->type, cpu_flags),
     };
     memcpy(out.shape, t->ne, sizeof t->ne);
     return out;
 }
 
-static ws_report_tensor from_st(const ws_st_tensor *t) {
+static ws_report_tensor from_st(const ws_st_tensor *t, uint32_t cpu_flags) {
     ws_report_tensor out = {
         .name = t->name,
         .type = ws_st_dtype_name(t->dtype),
@@ -42,6 +44,7 @@ static ws_report_tensor from_st(const ws_st_tensor *t) {
         .part = t->part,
         .data = t->data,
         .layout = ws_layout_of_st(t->dtype),
+        .to_float = ws_values_of_st(t->dtype, cpu_flags),
     };
     memcpy(out.shape, t->shape, sizeof t->shape);
     return out;
@@ -49,6 +52,8 @@ static ws_report_tensor from_st(const ws_st_tensor *t) {
 
 static ws_status collect(ws_report *r, ws_error *err) {
     const bool gguf = r->gguf != NULL;
+    uint32_t cpu_flags;
+    WS_TRY(ws_cpu_flags(&cpu_flags, err));
     r->n_parts = gguf ? r->gguf->n_parts : r->st->n_parts;
     r->parts = gguf ? r->gguf->parts : r->st->parts;
     r->part_paths = gguf ? r->gguf->part_paths : r->st->part_paths;
@@ -56,7 +61,7 @@ static ws_status collect(ws_report *r, ws_error *err) {
     r->tensors = ws_alloc(r->n_tensors, sizeof *r->tensors, "the list of tensors", err);
     if (!r->tensors) return WS_NOMEM;
     for (size_t i = 0; i < r->n_tensors; i++)
-        r->tensors[i] = gguf ? from_gguf(&r->gguf->tensors[i]) : from_st(&r->st->tensors[i]);
+        r->tensors[i] = gguf ? from_gguf(&r->gguf->tensors[i], cpu_flags) : from_st(&r->st->tensors[i], cpu_flags);
     return WS_OK;
 }
 

@@ -5,6 +5,7 @@
 #include "gguf.h"
 #include "layouts.h"
 #include "safetensors.h"
+#include "values.h"
 #include "verify.h"
 
 #include <stdbool.h>
@@ -19,6 +20,7 @@ typedef struct {
     uint32_t part;
     const uint8_t *data;
     ws_layout layout;
+    ws_to_float *to_float; /* NULL: the type cannot be decoded */
 } ws_report_tensor;
 
 typedef struct {

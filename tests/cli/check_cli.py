@@ -288,6 +288,19 @@ class InspectCommands(CliCase):
         self.expect_failure(run("inspect", "rm", self.gguf, "evil"), self.gguf, ["evil"])
         self.expect_only("model.gguf", "copy.gguf")
 
+    def test_stats_and_diff(self):
+        small = self.dir / "small.gguf"
+        run("quantize", self.gguf, small, "q4_k", "-q")
+        d = json.loads(self.ok("diff", self.gguf, small, "--json"))
+        self.assertEqual((d["same"], d["values"], [k["key"] for k in d["keys"]]), (9, 29, ["general.file_type"]))
+        self.assertIn("SQNR", self.ok("diff", self.gguf, small))
+        self.assertEqual(run("inspect", "diff", self.gguf, small, "--exit-code").returncode, 1)
+        self.assertEqual(self.ok("diff", self.gguf, self.gguf, "--exit-code", "-q"), "")
+        s = json.loads(self.ok("stats", small, "--base", MODEL, "--json"))["tensors"]
+        self.assertTrue(all(t["sqnr"] == "inf" or 15 < t["sqnr"] < t["sqnr_limit"] for t in s))
+        self.assertEqual(len(self.ok("stats", small).splitlines()), 38 + 3)
+        self.expect_failure(run("inspect", "diff", self.gguf, self.dir / "none"), "none")
+
     def test_split_merge_hash(self):
         whole = json.loads(self.ok("hash", self.gguf, "--json"))["model"]
         plan = json.loads(self.ok("split", self.gguf, self.dir / "p", "--max-size", "3M", "--dry-run", "--json"))

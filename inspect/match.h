@@ -1,0 +1,27 @@
+/* match.h - which tensor of one model is which of another: by name, and between a GGUF file and a checkpoint through
+ * the architecture's table of names. */
+#ifndef WS_MATCH_H
+#define WS_MATCH_H
+
+#include "report.h"
+
+typedef struct {
+    const ws_report_tensor *a, *b; /* NULL: only in the other model */
+    uint64_t heads;                /* not 0: convert regroups the checkpoint's rows per head for interleaved rotation */
+    bool rearranged;               /* convert does more than that: values cannot be compared one by one */
+} ws_pair;
+
+typedef struct {
+    ws_pair *pairs; /* in the order of a; then what only b has */
+    size_t n, cap;
+} ws_match;
+
+/* A GGUF file of an architecture that is not described here cannot be matched with a checkpoint: WS_UNSUPPORTED.
+ * Release with ws_match_free(), also after failure. */
+WS_MUST_CHECK ws_status ws_match_make(ws_match *m, const ws_report *a, const ws_report *b, ws_error *err);
+void ws_match_free(ws_match *m);
+
+/* Row of the checkpoint's tensor that is row r of the GGUF's, which has `rows` rows. */
+uint64_t ws_match_row(const ws_pair *p, uint64_t rows, uint64_t r);
+
+#endif

@@ -1,0 +1,160 @@
+/* Distributions and distances of tensors whose figures are known. */
+#include "diff.h"
+#include "model_file.h"
+#include "stats.h"
+
+#include <string.h>
+
+static char dir[32], path_a[64], path_b[64];
+
+static void set_up(void) {
+    test_temp_dir(dir);
+    snprintf(path_a, sizeof path_a, "%s/a.gguf", dir);
+    snprintf(path_b, sizeof path_b, "%s/b.gguf", dir);
+}
+
+static void tear_down(void) {
+    char command[64];
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    cr_assert_eq(system(command), 0);
+}
+
+/* One tensor "t" of rows of `columns` floats, and the key "who". */
+static void write_values(const char *path, const float *x, uint64_t columns, uint64_t rows, const char *who) {
+    ws_error err = {0};
+    ws_gguf_writer *w;
+    cr_assert_eq(ws_gguf_writer_new(&w, &err), WS_OK);
+    ws_gguf_put_str(w, "general.architecture", "llama");
+    ws_gguf_put_str(w, "who", who);
+    ws_gguf_add_tensor(w, "t", WS_TYPE_F32, 2, (const uint64_t[]){columns, rows});
+    cr_assert_eq(ws_gguf_writer_begin(w, path, &err), WS_OK, "%s", err.msg);
+    cr_assert_eq(ws_gguf_write(w, x, columns * rows * sizeof *x, &err), WS_OK);
+    cr_assert_eq(ws_gguf_writer_finish(w, &err), WS_OK, "%s", err.msg);
+}
+
+static ws_report *open_report(const char *path) {
+    ws_error err = {0};
+    ws_report *r;
+    cr_assert_eq(ws_report_open(&r, path, &err), WS_OK, "%s", err.msg);
+    return r;
+}
+
+Test(stats, moments_and_outliers, .init = set_up, .fini = tear_down) {
+    enum { COLUMNS = 64, ROWS = 50 };
+    static float x[COLUMNS * ROWS];
+    for (int i = 0; i < COLUMNS * ROWS; i++) x[i] = i / COLUMNS % 2 ? 1 : -1; /* mean 0, std 1, kurtosis 1 - 3 */
+    for (int r = 0; r < ROWS; r++) x[r * COLUMNS + 9] *= 7;
+    x[0] = NAN, x[1] = 0;
+    write_values(path_a, x, COLUMNS, ROWS, "a");
+    ws_report *r = open_report(path_a);
+    ws_stats s;
+    ws_error err = {0};
+    cr_assert_eq(ws_stats_run(&s, r, NULL, 2, true, &err), WS_OK);
+    const ws_tensor_stats *t = &s.tensors[0];
+    cr_expect(t->n == COLUMNS * ROWS && t->n_bad == 1 && t->n_zero == 1);
+    cr_expect(t->min == -7 && t->max == 7);
+    cr_expect(t->n_outliers == 1 && t->worst_column == 9 && fabs(t->worst_ratio - 7) < 1e-9);
+    uint64_t sum = 0;
+    for (int b = 0; b < WS_STATS_BINS; b++) sum += t->bins[b];
+    cr_expect(sum == t->n - 1 && t->bins[0] == ROWS / 2 && t->bins[WS_STATS_BINS - 1] == ROWS / 2);
+    cr_expect_not(t->compared);
+    ws_stats_free(&s);
+    ws_report_close(r);
+    cr_expect(fabs(ws_stats_limit(4) - 24.082) < 1e-3);
+}
+
+Test(stats, constant_and_empty_tensors, .init = set_up, .fini = tear_down) {
+    static const float ones[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+    for (uint64_t rows = 0; rows <= 2; rows += 2) {
+        write_values(path_a, ones, 4, rows, "a");
+        ws_report *r = open_report(path_a);
+        ws_stats s;
+        ws_error err = {0};
+        cr_assert_eq(ws_stats_run(&s, r, r, 1, true, &err), WS_OK);
+        cr_expect(s.tensors[0].std == 0 && s.tensors[0].mean == (rows ? 1 : 0));
+        cr_expect(isnan(s.tensors[0].kurtosis) || rows == 0);
+        cr_expect(isinf(s.tensors[0].error.sqnr));
+        ws_stats_free(&s);
+        ws_report_close(r);
+    }
+}
+
+Test(diff, distance_and_order, .init = set_up, .fini = tear_down) {
+    static const float a[4] = {3, 0, -4, 0}, b[4] = {3, 1, -4, NAN};
+    write_values(path_a, a, 2, 2, "a");
+    write_values(path_b, b, 2, 2, "b");
+    ws_report *ra = open_report(path_a), *rb = open_report(path_b);
+    ws_diff d;
+    ws_error err = {0};
+    cr_assert_eq(ws_diff_run(&d, ra, rb, 2, true, &err), WS_OK, "%s", err.msg);
+    cr_assert(d.n_keys == 1 && strcmp(d.keys[0].a->key, "who") == 0 && d.keys[0].b);
+    const ws_tensor_difference *t = &d.tensors[0];
+    cr_assert(d.n_tensors == 1 && t->kind == WS_VALUES && d.counts[WS_VALUES] == 1 && ws_diff_any(&d));
+    cr_expect(t->distance.n_bad == 1 && t->distance.max_error == 1 && t->distance.max_at == 1);
+    cr_expect(fabs(t->distance.rmse - sqrt(1.0 / 3)) < 1e-12);
+    cr_expect(fabs(t->distance.sqnr - 10 * log10(25)) < 1e-12);
+    cr_expect(fabs(t->distance.cosine - 25 / sqrt(25.0 * 26)) < 1e-12);
+    ws_diff_free(&d);
+    cr_assert_eq(ws_diff_run(&d, ra, ra, 2, true, &err), WS_OK);
+    cr_expect(!ws_diff_any(&d) && d.counts[WS_SAME] == 1 && isinf(d.sqnr));
+    ws_diff_free(&d);
+    ws_report_close(ra);
+    ws_report_close(rb);
+}
+
+Test(diff, lists_of_tensors, .init = set_up, .fini = tear_down) {
+    static const test_tensor first[] = {
+        {"x", WS_TYPE_F32, {8, 2}}, {"gone", WS_TYPE_F32, {8, 1}}, {"y", WS_TYPE_F32, {4, 4}}};
+    static const test_tensor second[] = {
+        {"new", WS_TYPE_F32, {8, 2}}, {"x", WS_TYPE_F32, {8, 2}}, {"y", WS_TYPE_F32, {8, 2}}};
+    test_write_model(path_a, "llama", 1, 1, 1, 0, first, 3);
+    test_write_model(path_b, "llama", 1, 1, 1, 0, second, 3);
+    ws_report *ra = open_report(path_a), *rb = open_report(path_b);
+    ws_diff d;
+    ws_error err = {0};
+    cr_assert_eq(ws_diff_run(&d, ra, rb, 1, true, &err), WS_OK);
+    cr_expect(d.counts[WS_ONLY_A] == 1 && d.counts[WS_ONLY_B] == 1 && d.counts[WS_SHAPES] == 1);
+    cr_expect(d.counts[WS_VALUES] == 1 && d.n_tensors == 4 && d.n_keys == 0);
+    cr_expect(d.tensors[0].kind == WS_VALUES && strcmp(d.tensors[0].pair.a->name, "x") == 0, "another seed");
+    ws_diff_free(&d);
+    ws_report_close(ra);
+    ws_report_close(rb);
+}
+
+/* A checkpoint of two heads with four rows each: the file has them as pairs. */
+Test(match, rows_of_heads) {
+    const ws_pair p = {.heads = 2};
+    static const uint64_t expected[8] = {0, 2, 1, 3, 4, 6, 5, 7};
+    for (uint64_t r = 0; r < 8; r++) cr_expect_eq(ws_match_row(&p, 8, r), expected[r]);
+    cr_expect_eq(ws_match_row(&(ws_pair){0}, 8, 5), 5);
+}
+
+Test(values, small_floats) {
+    static const struct {
+        ws_st_dtype type;
+        uint8_t bits;
+        float value;
+    } cases[] = {
+        {WS_ST_F8_E4M3, 0x38, 1},
+        {WS_ST_F8_E4M3, 0x7e, 448},
+        {WS_ST_F8_E4M3, 0x81, -0.001953125f},
+        {WS_ST_F8_E4M3, 0x7f, NAN},
+        {WS_ST_F8_E5M2, 0x3c, 1},
+        {WS_ST_F8_E5M2, 0x7b, 57344},
+        {WS_ST_F8_E5M2, 0xfc, -INFINITY},
+        {WS_ST_F8_E8M0, 127, 1},
+        {WS_ST_F8_E8M0, 130, 8},
+        {WS_ST_F8_E4M3FNUZ, 0x40, 1},
+        {WS_ST_F8_E4M3FNUZ, 0x7f, 240},
+        {WS_ST_F8_E4M3FNUZ, 0x80, NAN},
+        {WS_ST_F8_E5M2FNUZ, 0x40, 1},
+        {WS_ST_F8_E5M2FNUZ, 0x80, NAN},
+        {WS_ST_U8, 200, 200},
+        {WS_ST_I8, 200, -56},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        float y;
+        ws_values_of_st(cases[i].type, 0)(&cases[i].bits, &y, 1);
+        cr_expect(y == cases[i].value || (isnan(y) && isnan(cases[i].value)), "case %zu: %g", i, (double)y);
+    }
+}
