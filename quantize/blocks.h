@@ -147,4 +147,28 @@ typedef struct WS_PACKED {
 } ws_q6_k;
 WS_CHECK_SIZE(Q6_K, ws_q6_k);
 
+/* Types with 4-bit quants that are numbers in a table of 16 values (formats/iq4.h).
+ *
+ * IQ4_NL: x = d * value[q], q in 0..15
+ *
+ *     | d  d | q16 q0 | q17 q1 | ... | q31 q15 | */
+typedef struct WS_PACKED {
+    uint16_t d;
+    uint8_t qs[16];
+} ws_iq4_nl;
+WS_CHECK_SIZE(IQ4_NL, ws_iq4_nl);
+
+/* IQ4_XS: x = d * (scale[s] - 32) * value[q], s = element / 32, q in 0..15, scale in 0..63
+ *
+ *     | d  d | scales_h | scales_l: 4 bytes | qs: 8 times 16 bytes as in IQ4_NL |
+ *
+ *     scales_h     bits 2 s and 2 s + 1 are bits 4 and 5 of scale[s]
+ *     scales_l[j]  = | scale[2 j + 1]:4 | scale[2 j]:4 | */
+typedef struct WS_PACKED {
+    uint16_t d, scales_h;
+    uint8_t scales_l[4];
+    uint8_t qs[128];
+} ws_iq4_xs;
+WS_CHECK_SIZE(IQ4_XS, ws_iq4_xs);
+
 #endif

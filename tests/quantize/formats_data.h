@@ -118,11 +118,14 @@ static const struct {
     ws_dtype type;
     uint64_t checksum;
 } data_checksums[] = {
-    {WS_TYPE_F32, 0x7ac491d27d777929ull},  {WS_TYPE_F16, 0x9ebafb9955ee91e2ull},  {WS_TYPE_BF16, 0x96c514f19554d139ull},
-    {WS_TYPE_Q4_0, 0x3653b847dceec002ull}, {WS_TYPE_Q4_1, 0xf8d3c716077442e9ull}, {WS_TYPE_Q5_0, 0x3776d396cb399d3bull},
-    {WS_TYPE_Q5_1, 0xfbc6c2c3b7775ce4ull}, {WS_TYPE_Q8_0, 0x67bb49d4f6f573c5ull}, {WS_TYPE_Q2_K, 0xc1e2d5994f72bd61ull},
-    {WS_TYPE_Q3_K, 0x79a89e9bae8a01a0ull}, {WS_TYPE_Q4_K, 0x71c876ef9c13a033ull}, {WS_TYPE_Q5_K, 0x706f77a66427a55aull},
-    {WS_TYPE_Q6_K, 0xbe94b367fdff234cull},
+    {WS_TYPE_F32, 0x7ac491d27d777929ull},    {WS_TYPE_F16, 0x9ebafb9955ee91e2ull},
+    {WS_TYPE_BF16, 0x96c514f19554d139ull},   {WS_TYPE_Q4_0, 0x3653b847dceec002ull},
+    {WS_TYPE_Q4_1, 0xf8d3c716077442e9ull},   {WS_TYPE_Q5_0, 0x3776d396cb399d3bull},
+    {WS_TYPE_Q5_1, 0xfbc6c2c3b7775ce4ull},   {WS_TYPE_Q8_0, 0x67bb49d4f6f573c5ull},
+    {WS_TYPE_Q2_K, 0xc1e2d5994f72bd61ull},   {WS_TYPE_Q3_K, 0x79a89e9bae8a01a0ull},
+    {WS_TYPE_Q4_K, 0x71c876ef9c13a033ull},   {WS_TYPE_Q5_K, 0x706f77a66427a55aull},
+    {WS_TYPE_Q6_K, 0xbe94b367fdff234cull},   {WS_TYPE_IQ4_NL, 0xb41bfed9ea5dfdd2ull},
+    {WS_TYPE_IQ4_XS, 0x894f8c8bec484367ull},
 };
 enum { DATA_CHECKSUMS = sizeof data_checksums / sizeof *data_checksums };
 

@@ -14,12 +14,13 @@ static const struct {
     ws_dtype type;
     const char *to_float; /* the symbol in ggml */
 } types[] = {
-    {WS_TYPE_F16, "ggml_fp16_to_fp32_row"}, {WS_TYPE_BF16, "ggml_bf16_to_fp32_row"},
-    {WS_TYPE_Q4_0, "dequantize_row_q4_0"},  {WS_TYPE_Q4_1, "dequantize_row_q4_1"},
-    {WS_TYPE_Q5_0, "dequantize_row_q5_0"},  {WS_TYPE_Q5_1, "dequantize_row_q5_1"},
-    {WS_TYPE_Q8_0, "dequantize_row_q8_0"},  {WS_TYPE_Q2_K, "dequantize_row_q2_K"},
-    {WS_TYPE_Q3_K, "dequantize_row_q3_K"},  {WS_TYPE_Q4_K, "dequantize_row_q4_K"},
-    {WS_TYPE_Q5_K, "dequantize_row_q5_K"},  {WS_TYPE_Q6_K, "dequantize_row_q6_K"},
+    {WS_TYPE_F16, "ggml_fp16_to_fp32_row"},    {WS_TYPE_BF16, "ggml_bf16_to_fp32_row"},
+    {WS_TYPE_Q4_0, "dequantize_row_q4_0"},     {WS_TYPE_Q4_1, "dequantize_row_q4_1"},
+    {WS_TYPE_Q5_0, "dequantize_row_q5_0"},     {WS_TYPE_Q5_1, "dequantize_row_q5_1"},
+    {WS_TYPE_Q8_0, "dequantize_row_q8_0"},     {WS_TYPE_Q2_K, "dequantize_row_q2_K"},
+    {WS_TYPE_Q3_K, "dequantize_row_q3_K"},     {WS_TYPE_Q4_K, "dequantize_row_q4_K"},
+    {WS_TYPE_Q5_K, "dequantize_row_q5_K"},     {WS_TYPE_Q6_K, "dequantize_row_q6_K"},
+    {WS_TYPE_IQ4_NL, "dequantize_row_iq4_nl"}, {WS_TYPE_IQ4_XS, "dequantize_row_iq4_xs"},
 };
 
 /* ggml_quantize_chunk(type, src, dst, start, nrows, n_per_row, imatrix); type numbers are those of files. */

@@ -21,6 +21,13 @@ V_INLINE vf32 v_sqrt(vf32 f) {
     return f;
 }
 
+/* In each lane element `index` (its low five bits) of a table of 32. */
+V_INLINE vf32 v_lookup(const float *table, vi32 index) {
+    vf32 v;
+    for (int lane = 0; lane < WS_LANES; lane++) v[lane] = table[index[lane] & 31];
+    return v;
+}
+
 /* Is the mask set in any lane? */
 V_INLINE int v_any(vi32 mask) {
     int32_t any = 0;

@@ -15,6 +15,13 @@ V_INLINE vf32 v_min(vf32 a, vf32 b) { return _mm256_min_ps(a, b); }
 V_INLINE vf32 v_max(vf32 a, vf32 b) { return _mm256_max_ps(a, b); }
 V_INLINE vi32 vi_min(vi32 a, vi32 b) { return (vi32)_mm256_min_epi32((__m256i)a, (__m256i)b); }
 V_INLINE vi32 vi_max(vi32 a, vi32 b) { return (vi32)_mm256_max_epi32((__m256i)a, (__m256i)b); }
+/* The low three bits choose within eight elements, bits 3 and 4 among the four eights. */
+V_INLINE vf32 v_lookup(const float *table, vi32 index) {
+    const __m256 bit3 = (__m256)(index << 28), bit4 = (__m256)(index << 27);
+    __m256 v[4];
+    for (int k = 0; k < 4; k++) v[k] = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8 * k), (__m256i)index);
+    return _mm256_blendv_ps(_mm256_blendv_ps(v[0], v[1], bit3), _mm256_blendv_ps(v[2], v[3], bit3), bit4);
+}
 V_INLINE vf32 v_sqrt(vf32 f) { return _mm256_sqrt_ps(f); }
 V_INLINE int v_any(vi32 mask) { return _mm256_movemask_ps((__m256)mask) != 0; }
 

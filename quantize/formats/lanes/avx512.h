@@ -16,6 +16,9 @@ V_INLINE vf32 v_min(vf32 a, vf32 b) { return _mm512_min_ps(a, b); }
 V_INLINE vf32 v_max(vf32 a, vf32 b) { return _mm512_max_ps(a, b); }
 V_INLINE vi32 vi_min(vi32 a, vi32 b) { return (vi32)_mm512_min_epi32((__m512i)a, (__m512i)b); }
 V_INLINE vi32 vi_max(vi32 a, vi32 b) { return (vi32)_mm512_max_epi32((__m512i)a, (__m512i)b); }
+V_INLINE vf32 v_lookup(const float *table, vi32 index) {
+    return _mm512_permutex2var_ps(_mm512_loadu_ps(table), (__m512i)index, _mm512_loadu_ps(table + 16));
+}
 V_INLINE vf32 v_sqrt(vf32 f) { return _mm512_sqrt_ps(f); }
 V_INLINE int v_any(vi32 mask) { return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0; }
 

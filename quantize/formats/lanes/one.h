@@ -12,6 +12,9 @@ V_INLINE vf32 v_min(vf32 a, vf32 b) { return a < b ? a : b; }
 V_INLINE vf32 v_max(vf32 a, vf32 b) { return a > b ? a : b; }
 V_INLINE vi32 vi_min(vi32 a, vi32 b) { return a < b ? a : b; }
 V_INLINE vi32 vi_max(vi32 a, vi32 b) { return a > b ? a : b; }
+/* Element `index` (its low five bits) of a table of 32. */
+V_INLINE vf32 v_lookup(const float *table, vi32 index) { return table[index & 31]; }
+
 V_INLINE vf32 v_sqrt(vf32 f) { return __builtin_sqrtf(f); }
 V_INLINE int v_any(vi32 mask) { return mask != 0; }
 
