@@ -132,6 +132,9 @@ void ws_gguf_add_tensor(ws_gguf_writer *w, const char *name, ws_dtype type, uint
 /* Size the finished file will have; valid after the last add. */
 uint64_t ws_gguf_writer_file_size(ws_gguf_writer *w);
 
+/* The header's bytes (release with free()), up to where the data begins but for the padding before it. */
+WS_MUST_CHECK ws_status ws_gguf_writer_header(ws_gguf_writer *w, void **header, size_t *bytes, ws_error *err);
+
 /* Write the header to a temporary file beside `path`. The alignment is general.alignment if it was put. */
 WS_MUST_CHECK ws_status ws_gguf_writer_begin(ws_gguf_writer *w, const char *path, ws_error *err);
 

@@ -249,6 +249,15 @@ static ws_status make_header(ws_gguf_writer *w, const char *path, buffer *header
     return w->err.code ? ws_fail(err, w->err.code, "cannot write '%s': %s", path, w->err.msg) : WS_OK;
 }
 
+ws_status ws_gguf_writer_header(ws_gguf_writer *w, void **header, size_t *bytes, ws_error *err) {
+    buffer b;
+    const ws_status status = make_header(w, "header", &b, err);
+    if (status) free(b.data);
+    *header = status ? NULL : b.data;
+    *bytes = b.size;
+    return status;
+}
+
 ws_status ws_gguf_writer_begin(ws_gguf_writer *w, const char *path, ws_error *err) {
     buffer header;
     ws_status status = make_header(w, path, &header, err);

@@ -61,13 +61,6 @@ static char *part_path(const output *o, const ws_output_request *r, size_t part,
     return ws_sprintf(err, "%.*s-%05zu-of-%05zu%s", (int)n, r->path, part + 1, o->n_parts, ending);
 }
 
-/* Dimensions without trailing ones, as ggml writes them. */
-static uint32_t significant_dims(const ws_tensor *t) {
-    uint32_t n = t->n_dims;
-    while (n > 1 && t->ne[n - 1] == 1) n--;
-    return n;
-}
-
 static void fill_part(const output *o, const ws_output_request *r, size_t part) {
     ws_gguf_writer *w = o->writers[part];
     if (part == 0) ws_quantize_put_metadata(w, r->plan, r->source);
@@ -78,8 +71,7 @@ static void fill_part(const output *o, const ws_output_request *r, size_t part) 
     }
     for (size_t i = 0; i < o->n_tensors; i++) {
         const ws_choice *c = &r->plan->choices[i];
-        if (o->places[i].part == part)
-            ws_gguf_add_tensor(w, c->name, c->type, significant_dims(c->tensor), c->tensor->ne);
+        if (o->places[i].part == part) ws_quantize_add_tensor(w, c);
     }
 }
 

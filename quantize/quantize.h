@@ -40,6 +40,10 @@ void ws_quantize_plan_free(ws_quantize_plan *plan);
 /* Keys of the source, then those that say what the plan's file is. */
 void ws_quantize_put_metadata(ws_gguf_writer *w, const ws_quantize_plan *plan, const ws_gguf *source);
 
+/* All tensors of the plan, as they come out. */
+void ws_quantize_add_tensors(ws_gguf_writer *w, const ws_quantize_plan *plan);
+void ws_quantize_add_tensor(ws_gguf_writer *w, const ws_choice *c);
+
 /* Parts of a split output. */
 typedef struct {
     bool keep;          /* as the source is split */

@@ -60,3 +60,18 @@ void ws_quantize_put_metadata(ws_gguf_writer *w, const ws_quantize_plan *plan, c
                           .n_layer = plan->chosen.n_layer};
     ws_keys_put(w, &keys);
 }
+
+/* Dimensions without trailing ones, as ggml writes them. */
+static uint32_t significant_dims(const ws_tensor *t) {
+    uint32_t n = t->n_dims;
+    while (n > 1 && t->ne[n - 1] == 1) n--;
+    return n;
+}
+
+void ws_quantize_add_tensor(ws_gguf_writer *w, const ws_choice *c) {
+    ws_gguf_add_tensor(w, c->name, c->type, significant_dims(c->tensor), c->tensor->ne);
+}
+
+void ws_quantize_add_tensors(ws_gguf_writer *w, const ws_quantize_plan *plan) {
+    for (size_t i = 0; i < plan->n; i++) ws_quantize_add_tensor(w, &plan->choices[i]);
+}
