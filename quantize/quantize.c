@@ -23,7 +23,8 @@ typedef struct {
     uint8_t *bytes; /* as read */
     float *values;
     uint8_t *blocks;
-    float *back; /* values that the blocks stand for */
+    float *back;    /* values that the blocks stand for */
+    float *weights; /* of a row */
 } scratch;
 
 /* A tensor under way. */
@@ -115,6 +116,18 @@ static ws_status look_back(const work *w, const ws_choice *c, const ws_format *f
                    ws_gguf_path(r->in->g), c->tensor->name, ws_dtype_name(c->type), w->span.first + bad);
 }
 
+/* A weighted piece lies in one matrix of a stack, and is whole rows. */
+static void make_blocks(const work *w, const ws_choice *c, const ws_format *format) {
+    const size_t elements = ws_dtype_get(c->type)->block_elements;
+    const uint64_t row = c->tensor->ne[0], matrix = row * c->tensor->ne[1];
+    if (!c->weights || !format->from_float_weighted) {
+        format->from_float(w->x, w->s->blocks, w->span.n / elements);
+        return;
+    }
+    ws_imatrix_row(c->weights, w->span.first / matrix, row, w->s->weights);
+    format->from_float_weighted(w->x, w->s->weights, w->s->blocks, w->span.n / row, row / elements);
+}
+
 /* A report needs all tensors; otherwise those that are there already need not be made. */
 static size_t first_wanted(const ws_target *target) { return target->damage ? 0 : target->sink->n_skip; }
 
@@ -125,7 +138,7 @@ static ws_status convert_for(const work *w, const ws_target *target, ws_damage *
     const uint8_t *blocks = w->s->bytes;
     if (c->type != t->type) {
         const ws_format *format = ws_format_get(c->type, w->r->o->cpu_flags);
-        format->from_float(w->x, w->s->blocks, w->span.n / ws_dtype_get(c->type)->block_elements);
+        make_blocks(w, c, format);
         WS_TRY(look_back(w, c, format, damage, err));
         blocks = w->s->blocks;
     } else if (damage && w->x) {
@@ -175,6 +188,7 @@ static ws_status end_tensor(run *r, size_t i, ws_error *err) {
         for (uint64_t p = 0; target->damage && p < r->pieces.cuts[i].n_pieces; p++)
             ws_damage_add(&target->damage[i], &t->parts[k][p]);
         if (i >= target->sink->n_skip) WS_TRY(target->sink->tensor_done(target->sink->ctx, i, err));
+        if (target->plan->choices[i].weights) ws_imatrix_done(target->plan->choices[i].weights);
     }
     free_parts(r, t);
     return WS_OK;
@@ -230,7 +244,10 @@ static ws_status cut_tensors(run *r, ws_error *err) {
     const ws_tensor **tensors = ws_alloc(plan->n, sizeof *tensors, "the plan", err);
     bool *whole_rows = ws_alloc(plan->n, sizeof *whole_rows, "the plan", err);
     ws_status status = tensors && whole_rows ? WS_OK : WS_NOMEM;
-    for (size_t i = 0; i < plan->n && !status; i++) tensors[i] = plan->choices[i].tensor;
+    for (size_t i = 0; i < plan->n && !status; i++) {
+        tensors[i] = plan->choices[i].tensor;
+        for (size_t k = 0; k < r->n_targets; k++) whole_rows[i] |= r->targets[k].plan->choices[i].weights != NULL;
+    }
     if (!status) status = ws_pieces_make(&r->pieces, tensors, whole_rows, plan->n, err);
     free(tensors);
     free(whole_rows);
@@ -245,7 +262,8 @@ static ws_status scratch_alloc(run *r, ws_error *err) {
         if (!(s->bytes = ws_alloc_aligned(n, WIDEST, "a slice of a tensor", err)) ||
             !(s->values = ws_alloc_aligned(n, sizeof(float), "a slice of a tensor", err)) ||
             !(s->blocks = ws_alloc_aligned(n, sizeof(float), "a slice of a tensor", err)) ||
-            !(s->back = ws_alloc_aligned(n, sizeof(float), "a slice of a tensor", err)))
+            !(s->back = ws_alloc_aligned(n, sizeof(float), "a slice of a tensor", err)) ||
+            !(s->weights = ws_alloc_aligned(n, sizeof(float), "a row of the importance matrix", err)))
             return WS_NOMEM;
     }
     return WS_OK;
@@ -283,7 +301,7 @@ static void run_free(run *r) {
     for (size_t i = 0; r->tensors && i < r->pieces.n; i++) free_parts(r, &r->tensors[i]);
     for (int i = 0; r->scratch && i < r->o->n_threads; i++) {
         scratch *s = &r->scratch[i];
-        free(s->bytes), free(s->values), free(s->blocks), free(s->back);
+        free(s->bytes), free(s->values), free(s->blocks), free(s->back), free(s->weights);
     }
     free(r->tensors);
     free(r->scratch);

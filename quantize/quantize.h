@@ -61,8 +61,8 @@ typedef struct {
     bool allow_nonfinite; /* NaN and infinities, in the source or after rounding, are no errors */
     int n_threads;
     uint32_t cpu_flags;
-    void (*progress)(void *ctx,
-                     uint64_t bytes); /* of the input that were dealt with; one thread at a time. May be NULL */
+    /* Bytes of the input that were dealt with; one thread at a time. May be NULL. */
+    void (*progress)(void *ctx, uint64_t bytes);
     void *progress_ctx;
 } ws_run_options;
 
