@@ -1,5 +1,6 @@
 #include "cli.h"
 
+#include "alloc.h"
 #include "cpu.h"
 
 #include <errno.h>
@@ -79,6 +80,13 @@ static ws_status parse_choice(const ws_option *o, const char *text, ws_error *er
     return ws_fail(err, WS_USAGE, "--%s: '%s' is not one of %s", o->name, text, list);
 }
 
+static ws_status add_given(const ws_option *o, const char *text, ws_error *err) {
+    ws_given_list *l = o->where;
+    WS_TRY(ws_grow(&l->list, &l->cap, l->n + 1, sizeof *l->list, err));
+    l->list[l->n++] = (ws_given){o->name, text};
+    return WS_OK;
+}
+
 static ws_status apply(const ws_option *o, const char *text, ws_error *err) {
     switch (o->kind) {
     case WS_OPT_FLAG: *(bool *)o->where = true; return WS_OK;
@@ -87,6 +95,7 @@ static ws_status apply(const ws_option *o, const char *text, ws_error *err) {
     case WS_OPT_TEXT: *(const char **)o->where = text; return WS_OK;
     case WS_OPT_CHOICE: return parse_choice(o, text, err);
     case WS_OPT_MAYBE: *(const char **)o->where = text ? text : ""; return WS_OK;
+    case WS_OPT_MANY: return add_given(o, text, err);
     }
     return WS_OK;
 }

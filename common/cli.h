@@ -5,6 +5,7 @@
 #include "error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef enum {
@@ -14,7 +15,18 @@ typedef enum {
     WS_OPT_TEXT,   /* const char ** */
     WS_OPT_CHOICE, /* const char ** one of the words in `choices`, any case; the word as listed is stored */
     WS_OPT_MAYBE,  /* const char ** --name or --name=VALUE; without a value "" is stored */
+    WS_OPT_MANY,   /* ws_given_list * every value; rows that share a list keep the order of the command line */
 } ws_opt_kind;
+
+typedef struct {
+    const char *option, *value; /* long name; borrowed */
+} ws_given;
+
+/* Starts as {0}; release `list` with free(). */
+typedef struct {
+    ws_given *list;
+    size_t n, cap;
+} ws_given_list;
 
 typedef struct {
     const char *name; /* long name without dashes; NULL ends the table */

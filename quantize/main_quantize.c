@@ -4,6 +4,7 @@
 #include "cpu.h"
 #include "data_file.h"
 #include "json.h"
+#include "options.h"
 #include "output.h"
 #include "perplexity.h"
 #include "progress.h"
@@ -17,7 +18,7 @@ enum { MAX_TEXT_BYTES = 1 << 30, CHECK_CONTEXT = 512 };
 
 typedef struct {
     ws_common_options common;
-    bool allow_requantize, pure, leave_output, dry_run;
+    ws_option_texts texts;
     const char *check; /* NULL: no check; "": the installed text */
     double max_ppl_increase;
     int64_t check_chunks;
@@ -26,6 +27,8 @@ typedef struct {
 typedef struct {
     const char *in, *out;
     const options *o;
+    ws_quantize_arguments args;
+    ws_settings settings;
     ws_plan_options p;
     ws_quantize_plan plan;
     ws_gguf *g;
@@ -81,13 +84,13 @@ static void print_check(const ws_eval_result *r) {
 
 static void print_summary(const job *j) {
     char from[24], to[24], seconds[24];
-    if (j->o->dry_run) print_tensors(j);
+    if (j->o->texts.dry_run) print_tensors(j);
     printf("%s -> %s as %s\n", j->in, j->out, j->p.recipe->name);
     print_types(j);
     printf("%s (%.2f bits per weight) -> %s (%.2f bits per weight)", ws_format_bytes(from, (double)j->plan.bytes_from),
            bits_per_weight(j, j->plan.bytes_from), ws_format_bytes(to, (double)j->plan.bytes_to),
            bits_per_weight(j, j->plan.bytes_to));
-    if (j->o->dry_run)
+    if (j->o->texts.dry_run)
         printf(", nothing written\n");
     else
         printf(" in %s\n", ws_format_seconds(seconds, j->seconds));
@@ -133,7 +136,7 @@ static ws_status print_json(const job *j, ws_error *err) {
     cJSON_AddItemToObject(root, "output", ws_json_bytes(j->out, strlen(j->out)));
     cJSON_AddStringToObject(root, "type", j->p.recipe->name);
     cJSON_AddNumberToObject(root, "file_type", j->p.recipe->file_type);
-    cJSON_AddBoolToObject(root, "dry_run", j->o->dry_run);
+    cJSON_AddBoolToObject(root, "dry_run", j->o->texts.dry_run);
     cJSON_AddItemToObject(root, "tensors", tensors_json(j));
     ws_json_add_u64(root, "n_fallback", j->plan.n_fallback);
     ws_json_add_u64(root, "bytes_from", j->plan.bytes_from);
@@ -188,7 +191,8 @@ static void show_bytes(void *ctx, uint64_t bytes) { ws_progress_add(ctx, bytes);
 
 static ws_status quantize(job *j, ws_error *err) {
     ws_progress bar;
-    const ws_output_request request = {.path = j->out, .plan = &j->plan, .source = j->g, .fingerprint = "x"};
+    const ws_output_request request = {
+        .path = j->out, .plan = &j->plan, .source = j->g, .split = j->settings.split, .fingerprint = "x"};
     const ws_run_options o = {
         .n_threads = j->n_threads, .cpu_flags = j->p.cpu_flags, .progress = show_bytes, .progress_ctx = &bar};
     WS_TRY(ws_input_open_gguf(&j->input, j->g, false, err));
@@ -204,7 +208,7 @@ static ws_status run_job(job *j, ws_error *err) {
     WS_TRY(ws_gguf_open(&j->g, j->in, err));
     WS_TRY(ws_quantize_plan_make(&j->plan, j->g, &j->p, err));
     const double start = ws_now();
-    if (!j->o->dry_run) {
+    if (!j->o->texts.dry_run) {
         WS_TRY(quantize(j, err));
         j->seconds = ws_now() - start;
         if (j->o->check) WS_TRY(run_check(j, err));
@@ -217,24 +221,14 @@ static ws_status run_job(job *j, ws_error *err) {
 }
 
 static ws_status read_arguments(job *j, const ws_args *args, options *o, ws_error *err) {
-    j->in = args->arg[0], j->out = args->arg[1], j->o = o;
-    j->p.recipe = ws_recipe_by_name(args->arg[2]);
-    if (!j->p.recipe) {
-        char known[400] = "";
-        for (const ws_recipe *r = ws_recipe_all(); r->name; r++)
-            snprintf(known + strlen(known), sizeof known - strlen(known), " %s", r->name);
-        return ws_fail(err, WS_USAGE, "unknown type '%s'; known:%s", args->arg[2], known);
-    }
-    if (args->n_args == 4) {
-        char *end;
-        const long n = strtol(args->arg[3], &end, 10);
-        if (*end || n < 1 || n > 1024) return ws_fail(err, WS_USAGE, "'%s' is not a number of threads", args->arg[3]);
-        o->common.threads = n;
-    }
+    j->o = o;
+    WS_TRY(ws_quantize_arguments_read(&j->args, args, err));
+    WS_TRY(ws_settings_read(&j->settings, &o->texts, err));
+    j->in = j->args.in, j->out = j->args.out;
+    if (j->args.threads) o->common.threads = j->args.threads;
     if (o->max_ppl_increase >= 0 && !o->check) return ws_fail(err, WS_USAGE, "--max-ppl-increase needs --check");
-    j->p.choose = (ws_recipe_options){.pure = o->pure, .leave_output = o->leave_output};
-    j->p.allow_requantize = o->allow_requantize;
-    j->p.dry_run = o->dry_run;
+    j->p = j->settings.plan;
+    j->p.recipe = j->args.recipe;
     j->quiet = o->common.quiet || o->common.json;
     j->n_threads = (int)o->common.threads;
     return WS_OK;
@@ -242,43 +236,49 @@ static ws_status read_arguments(job *j, const ws_args *args, options *o, ws_erro
 
 int main(int argc, char **argv) {
     options o = {.max_ppl_increase = -1};
-    const ws_option rows[] = {
+    ws_option rows[WS_OPTION_ROWS + 4];
+    const ws_option ours[] = {
         {"check", 0, WS_OPT_MAYBE, &o.check, "FILE",
          "measure perplexity and KL divergence, before and after, on a text (default: the one installed)", 0, 0, NULL},
         {"check-chunks", 0, WS_OPT_INT, &o.check_chunks, "N", "check on the first N chunks only", 1, 1e9, NULL},
         {"max-ppl-increase", 0, WS_OPT_REAL, &o.max_ppl_increase, "PCT",
          "exit with 1 when --check finds perplexity to rise by more", 0, 1e9, NULL},
-        {"allow-requantize", 0, WS_OPT_FLAG, &o.allow_requantize, NULL, "accept a source that is quantized", 0, 0,
-         NULL},
-        {"leave-output-tensor", 0, WS_OPT_FLAG, &o.leave_output, NULL, "keep output.weight as it is", 0, 0, NULL},
-        {"pure", 0, WS_OPT_FLAG, &o.pure, NULL, "the same type for every matrix, no mix", 0, 0, NULL},
-        {"dry-run", 0, WS_OPT_FLAG, &o.dry_run, NULL, "show what each tensor would become; write nothing", 0, 0, NULL},
         {0},
     };
+    ws_option_rows(rows, &o.texts);
+    memcpy(rows + WS_OPTION_ROWS, ours, sizeof ours);
     const ws_command cmd = {
         .tool = "quantize",
-        .synopsis = "IN.gguf OUT.gguf TYPE [THREADS] [options]",
+        .synopsis = "IN.gguf [OUT.gguf] TYPE [THREADS] [options]",
         .summary = "Write a GGUF file with its weights in another type. The result is the same, byte for byte, as\n"
                    "llama-quantize's.",
-        .notes = "TYPE: F32 F16 BF16 Q8_0 Q6_K Q5_K_M (q5_k) Q5_K_S Q5_1 Q5_0 Q4_K_M (q4_k) Q4_K_S Q4_1 Q4_0 Q3_K_L\n"
-                 "Q3_K_M (q3_k) Q3_K_S Q2_K, in any case, or the number of the file type.",
+        .notes =
+            "TYPE: F32 F16 BF16 Q8_0 Q6_K Q5_K_M (q5_k) Q5_K_S Q5_1 Q5_0 Q4_K_M (q4_k) Q4_K_S IQ4_NL IQ4_XS Q4_1\n"
+            "Q4_0 MXFP4_MOE Q3_K_L Q3_K_M (q3_k) Q3_K_S IQ3_M IQ3_S IQ3_XS IQ3_XXS Q2_K Q2_K_S IQ2_M IQ2_S IQ2_XS\n"
+            "IQ2_XXS Q2_0 TQ2_0 TQ1_0 IQ1_M IQ1_S Q1_0 COPY, in any case, or the number of the file type. Without\n"
+            "OUT.gguf: ggml-model-TYPE.gguf beside the source.",
         .examples = "  quantize model.gguf model-q4.gguf q4_k\n"
                     "  quantize model.gguf model-q4.gguf q4_k --check --max-ppl-increase 3\n"
-                    "  quantize model.gguf - q6_k --dry-run",
+                    "  quantize model.gguf model-iq2.gguf iq2_m --imatrix imatrix.gguf\n"
+                    "  quantize model.gguf q6_k --dry-run",
         .options = rows,
-        .min_args = 3,
+        .min_args = 2,
         .max_args = 4,
     };
     ws_error err = {0};
     ws_args args;
     ws_status status = ws_cli_parse(&cmd, argc, argv, &o.common, &args, &err);
-    if (status || args.done) return ws_cli_finish(&cmd, status, &err);
     job j = {0};
-    status = read_arguments(&j, &args, &o, &err);
-    if (!status) status = run_job(&j, &err);
+    if (!status && !args.done) {
+        status = read_arguments(&j, &args, &o, &err);
+        if (!status) status = run_job(&j, &err);
+    }
     if (j.sink.close) j.sink.close(j.sink.ctx);
     ws_input_close_gguf(&j.input);
     ws_quantize_plan_free(&j.plan);
     ws_gguf_close(j.g);
+    ws_settings_free(&j.settings);
+    ws_option_texts_free(&o.texts);
+    free(j.args.out);
     return ws_cli_finish(&cmd, status, &err);
 }
