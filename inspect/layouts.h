@@ -1,5 +1,5 @@
 /* layouts.h - where the floating-point numbers lie in each tensor type, and which of their bits say that a number is
- * not finite. Enough to find every NaN and infinity without decoding anything. */
+ * not finite, or that a scale is none that a quantizer makes of sound weights. Nothing is decoded for that. */
 #ifndef WS_LAYOUTS_H
 #define WS_LAYOUTS_H
 
@@ -13,6 +13,9 @@
 typedef struct {
     uint32_t bytes;
     uint64_t mask, bad, mantissa;
+    /* Scales only (else 0), as bits without sign: from `large` on a scale is absurd; from 1 to `small` so small that it
+     * has lost most of its bits. One byte has no sign. */
+    uint64_t large, small;
 } ws_number;
 
 /* `count` numbers one after the other, `offset` bytes into each block. */

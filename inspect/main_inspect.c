@@ -1,6 +1,8 @@
 /* inspect - show what is in a model file, and check that it is sound. */
 #include "commands.h"
 #include "report.h"
+#include "safety.h"
+#include "verify.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -23,37 +25,44 @@ int ws_command_run(const ws_command *cmd, int argc, char **argv, ws_common_optio
 }
 
 typedef struct {
-    bool summary, metadata, chat_template, tensors, verify;
+    bool summary, metadata, chat_template, tensors, verify, safety;
     ws_common_options common;
 } options;
 
-/* Which parts of the text? All; only those asked for; with --verify the summary. */
+/* Which parts of the text? All; only those asked for; with a check the summary. */
 static unsigned parts_to_show(const options *o) {
     const unsigned asked = (o->summary ? WS_SHOW_SUMMARY : 0) | (o->metadata ? WS_SHOW_METADATA : 0) |
                            (o->chat_template ? WS_SHOW_TEMPLATE : 0) | (o->tensors ? WS_SHOW_TENSORS : 0);
     if (asked) return asked;
-    const unsigned all = o->verify ? WS_SHOW_SUMMARY : WS_SHOW_ALL;
+    const unsigned all = o->verify || o->safety ? WS_SHOW_SUMMARY : WS_SHOW_ALL;
     return o->common.quiet ? all & ~(unsigned)WS_SHOW_SUMMARY : all;
 }
 
-static ws_status print(const ws_report *r, const ws_verify *verify, const options *o, ws_error *err) {
-    if (o->common.json) return ws_report_json(stdout, r, verify, err);
-    ws_report_print(stdout, r, verify, parts_to_show(o));
+static ws_status print(const ws_report *r, const ws_checks *checks, const options *o, ws_error *err) {
+    if (o->common.json) return ws_report_json(stdout, r, checks, err);
+    ws_report_print(stdout, r, checks, parts_to_show(o));
     return ferror(stdout) ? ws_fail_errno(err, "cannot write to standard output") : WS_OK;
+}
+
+static ws_status judge(const char *path, const char *what, size_t n_errors, ws_error *err) {
+    if (!n_errors) return WS_OK;
+    return ws_fail(err, WS_FORMAT, "'%s' is not %s: %zu error%s found", path, what, n_errors, n_errors == 1 ? "" : "s");
 }
 
 static ws_status inspect(const ws_args *args, const void *options_, ws_error *err) {
     const options *o = options_;
     const char *path = args->arg[0];
     ws_report *r;
-    ws_verify verify = {0};
+    ws_findings verify = {0}, safety = {0};
     WS_TRY(ws_report_open(&r, path, err));
     ws_status status = o->verify ? ws_verify_run(&verify, r, (int)o->common.threads, o->common.quiet, err) : WS_OK;
-    if (!status) status = print(r, o->verify ? &verify : NULL, o, err);
-    if (!status && verify.n_errors)
-        status = ws_fail(err, WS_FORMAT, "'%s' is not sound: %zu error%s found", path, verify.n_errors,
-                         verify.n_errors == 1 ? "" : "s");
-    ws_verify_free(&verify);
+    if (!status && o->safety) status = ws_safety_run(&safety, r, err);
+    const ws_checks checks = {o->verify ? &verify : NULL, o->safety ? &safety : NULL};
+    if (!status) status = print(r, &checks, o, err);
+    if (!status) status = judge(path, "sound", verify.n_errors, err);
+    if (!status) status = judge(path, "safe", safety.n_errors, err);
+    ws_findings_free(&verify);
+    ws_findings_free(&safety);
     ws_report_close(r);
     return status;
 }
@@ -67,8 +76,10 @@ int main(int argc, char **argv) {
         {"metadata", 0, WS_OPT_FLAG, &o.metadata, NULL, "show only the metadata", 0, 0, NULL},
         {"template", 0, WS_OPT_FLAG, &o.chat_template, NULL, "show only the chat template, whole", 0, 0, NULL},
         {"tensors", 0, WS_OPT_FLAG, &o.tensors, NULL, "show only the list of tensors", 0, 0, NULL},
-        {"verify", 0, WS_OPT_FLAG, &o.verify, NULL, "check the structure and every number for NaN and infinity", 0, 0,
+        {"verify", 0, WS_OPT_FLAG, &o.verify, NULL, "check structure, shapes, every number, vocabulary and types", 0, 0,
          NULL},
+        {"safety", 0, WS_OPT_FLAG, &o.safety, NULL,
+         "look for templates, characters, addresses that do not belong there", 0, 0, NULL},
         {0},
     };
     const ws_command cmd = {
@@ -76,16 +87,19 @@ int main(int argc, char **argv) {
         .synopsis = "FILE [options]\n       inspect COMMAND ...",
         .summary = "Show what is in a model: a GGUF file (of a split model: the first), a safetensors file, its index "
                    "or a folder.",
-        .notes = "Text shortens long values; --json gives everything whole. What a file contains is always escaped.\n\n"
-                 "Commands (inspect COMMAND --help tells more; a file of such a name is given as ./NAME):\n"
-                 "  diff                        what differs between two models, and by how much\n"
-                 "  stats                       how the values of each tensor are distributed\n"
-                 "  get, set, rm                read and change metadata\n"
-                 "  hash                        fingerprints of tensors and model, manifests\n"
-                 "  split, merge                one file into several and back, as llama-gguf-split",
+        .notes =
+            "Text shortens long values; --json gives everything whole. What a file contains is always escaped.\n"
+            "--verify and --safety list what they find; errors make the exit code 1, warnings and notes do not.\n\n"
+            "Commands (inspect COMMAND --help tells more; a file of such a name is given as ./NAME):\n"
+            "  diff                        what differs between two models, and by how much\n"
+            "  stats                       how the values of each tensor are distributed\n"
+            "  get, set, rm                read and change metadata\n"
+            "  hash                        fingerprints of tensors and model, manifests\n"
+            "  split, merge                one file into several and back, as llama-gguf-split",
         .examples = "  inspect model.gguf\n"
                     "  inspect model.gguf --json | jq .metadata\n"
-                    "  inspect model.safetensors --verify",
+                    "  inspect model.safetensors --verify\n"
+                    "  inspect model.gguf --safety",
         .options = rows,
         .min_args = 1,
         .max_args = 1,

@@ -2,11 +2,11 @@
 #ifndef WS_REPORT_H
 #define WS_REPORT_H
 
+#include "findings.h"
 #include "gguf.h"
 #include "layouts.h"
 #include "safetensors.h"
 #include "values.h"
-#include "verify.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -63,11 +63,15 @@ void ws_report_shape(char *buf, size_t size, const ws_report *r, const ws_report
 /* Parts of the text. */
 enum { WS_SHOW_SUMMARY = 1, WS_SHOW_METADATA = 2, WS_SHOW_TEMPLATE = 4, WS_SHOW_TENSORS = 8, WS_SHOW_ALL = 15 };
 
-/* As text for people: strings escaped, long values shortened. Asking for one part alone shows it whole. `verify`
- * may be NULL. */
-void ws_report_print(FILE *f, const ws_report *r, const ws_verify *verify, unsigned show);
+/* What was checked; NULL: was not. */
+typedef struct {
+    const ws_findings *verify, *safety;
+} ws_checks;
+
+/* As text for people: strings escaped, long values shortened. Asking for one part alone shows it whole. */
+void ws_report_print(FILE *f, const ws_report *r, const ws_checks *checks, unsigned show);
 
 /* As one JSON value: everything, arrays whole. */
-WS_MUST_CHECK ws_status ws_report_json(FILE *f, const ws_report *r, const ws_verify *verify, ws_error *err);
+WS_MUST_CHECK ws_status ws_report_json(FILE *f, const ws_report *r, const ws_checks *checks, ws_error *err);
 
 #endif

@@ -53,32 +53,33 @@ static void put_parts(ws_json_out *j, const ws_report *r) {
 }
 
 static void put_finding(ws_json_out *j, const ws_finding *f) {
-    char text[256];
-    ws_finding_text(text, sizeof text, f);
     ws_json_open(j, NULL, true, false);
     ws_json_text(j, "severity", ws_severity_name(f->severity));
     ws_json_text(j, "kind", ws_finding_kind_name(f->kind));
     ws_json_text(j, "tensor", f->tensor);
+    if (f->key) ws_json_text(j, "key", f->key);
     if (f->kind == WS_FINDING_NOT_FINITE) {
         ws_json_text(j, "where", f->where);
         ws_json_u64_out(j, "nan", f->n_nan);
         ws_json_u64_out(j, "inf", f->n_inf);
-    } else {
-        ws_json_u64_out(j, "bytes", f->bytes);
     }
+    if (f->count) ws_json_u64_out(j, "count", f->count);
+    if (f->bytes) ws_json_u64_out(j, "bytes", f->bytes);
     ws_json_u64_out(j, "first", f->first);
-    ws_json_text(j, "message", text);
+    ws_json_text(j, "message", f->text);
     ws_json_close(j);
 }
 
-static void put_verify(ws_json_out *j, const ws_verify *v) {
-    ws_json_open(j, "verify", true, true);
-    ws_json_bool(j, "ok", v->n_errors == 0);
-    ws_json_u64_out(j, "errors", v->n_errors);
-    ws_json_u64_out(j, "warnings", v->n_warnings);
-    ws_json_u64_out(j, "bytes", v->n_bytes);
+static void put_findings(ws_json_out *j, const char *key, const ws_findings *fs) {
+    if (!fs) return;
+    ws_json_open(j, key, true, true);
+    ws_json_bool(j, "ok", fs->n_errors == 0);
+    ws_json_u64_out(j, "errors", fs->n_errors);
+    ws_json_u64_out(j, "warnings", fs->n_warnings);
+    ws_json_u64_out(j, "notes", fs->n_notes);
+    ws_json_u64_out(j, "bytes", fs->n_bytes);
     ws_json_open(j, "findings", false, true);
-    for (size_t i = 0; i < v->n; i++) put_finding(j, &v->findings[i]);
+    for (size_t i = 0; i < fs->n; i++) put_finding(j, &fs->list[i]);
     ws_json_close(j);
     ws_json_close(j);
 }
@@ -106,14 +107,15 @@ static void put_summary(ws_json_out *j, const ws_report *r) {
     ws_json_real(j, "bits_per_weight", r->bits_per_weight);
 }
 
-ws_status ws_report_json(FILE *f, const ws_report *r, const ws_verify *verify, ws_error *err) {
+ws_status ws_report_json(FILE *f, const ws_report *r, const ws_checks *checks, ws_error *err) {
     ws_json_out j;
     ws_json_begin(&j, f);
     ws_json_open(&j, NULL, true, true);
     put_summary(&j, r);
     put_types(&j, r);
     put_parts(&j, r);
-    if (verify) put_verify(&j, verify);
+    put_findings(&j, "verify", checks->verify);
+    put_findings(&j, "safety", checks->safety);
     put_metadata(&j, r);
     ws_json_open(&j, "tensors", false, true);
     for (size_t i = 0; i < r->n_tensors; i++) put_tensor(&j, r, &r->tensors[i]);

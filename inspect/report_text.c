@@ -225,35 +225,44 @@ static void print_tensors(FILE *f, const ws_report *r) {
     }
 }
 
-/* ---- verification ---- */
+/* ---- findings ---- */
 
-static void print_verify(FILE *f, const ws_verify *v) {
-    for (size_t i = 0; i < v->n; i++) {
-        const ws_finding *finding = &v->findings[i];
-        char text[256];
-        ws_finding_text(text, sizeof text, finding);
-        fprintf(f, "%-8s ", ws_severity_name(finding->severity));
-        if (finding->tensor) {
-            ws_escape_put(f, finding->tensor, strlen(finding->tensor), NO_LIMIT);
-            fputs(": ", f);
-        }
-        fprintf(f, "%s\n", text);
-    }
-    char n[32];
-    fprintf(f, "verified: %zu error%s, %zu warning%s in %s bytes of numbers\n", v->n_errors,
-            v->n_errors == 1 ? "" : "s", v->n_warnings, v->n_warnings == 1 ? "" : "s", ws_format_count(n, v->n_bytes));
+static void put_name(FILE *f, const char *name) {
+    if (!name) return;
+    ws_escape_put(f, name, strlen(name), NO_LIMIT);
+    fputs(": ", f);
 }
 
-void ws_report_print(FILE *f, const ws_report *r, const ws_verify *verify, unsigned show) {
+static void put_plural(FILE *f, size_t n, const char *what, const char *end) {
+    fprintf(f, "%zu %s%s%s", n, what, n == 1 ? "" : "s", end);
+}
+
+static void print_findings(FILE *f, const char *title, const ws_findings *fs) {
+    for (size_t i = 0; i < fs->n; i++) {
+        const ws_finding *finding = &fs->list[i];
+        fprintf(f, "%-8s ", ws_severity_name(finding->severity));
+        put_name(f, finding->tensor ? finding->tensor : finding->key);
+        ws_escape_put(f, finding->text, strlen(finding->text), NO_LIMIT);
+        fputc('\n', f);
+    }
+    fprintf(f, "%s: ", title);
+    put_plural(f, fs->n_errors, "error", ", ");
+    put_plural(f, fs->n_warnings, "warning", ", ");
+    put_plural(f, fs->n_notes, "note", "");
+    char n[32];
+    if (fs->n_bytes) fprintf(f, " in %s bytes of numbers", ws_format_count(n, fs->n_bytes));
+    fputc('\n', f);
+}
+
+void ws_report_print(FILE *f, const ws_report *r, const ws_checks *checks, unsigned show) {
     const bool titled = show & (show - 1); /* more than one part */
     if (show & WS_SHOW_SUMMARY) {
         print_summary(f, r);
         print_types(f, r);
     }
-    if (verify) {
-        if (show) fputc('\n', f);
-        print_verify(f, verify);
-    }
+    if (show && (checks->verify || checks->safety)) fputc('\n', f);
+    if (checks->verify) print_findings(f, "verified", checks->verify);
+    if (checks->safety) print_findings(f, "safety", checks->safety);
     if (show & WS_SHOW_METADATA) {
         if (titled) fputs("\nmetadata\n", f);
         print_metadata(f, r);

@@ -301,6 +301,16 @@ class InspectCommands(CliCase):
         self.assertEqual(len(self.ok("stats", small).splitlines()), 38 + 3)
         self.expect_failure(run("inspect", "diff", self.gguf, self.dir / "none"), "none")
 
+    def test_verify_and_safety(self):
+        v = json.loads(self.ok(self.gguf, "--verify", "--safety", "--json"))
+        self.assertEqual([v[k]["findings"] for k in ("verify", "safety")], [[], []])
+        self.ok("set", self.gguf, "tokenizer.ggml.eos_token_id=99999", "tokenizer.chat_template={{ ''.__class__ }}\x1b[2J")
+        for flag, words in (("--verify", b"eos_token_id"), ("--safety", b"__class__")):
+            result = run("inspect", self.gguf, flag)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(words, result.stdout)
+            self.assertNotIn(b"\x1b", result.stdout)
+
     def test_split_merge_hash(self):
         whole = json.loads(self.ok("hash", self.gguf, "--json"))["model"]
         plan = json.loads(self.ok("split", self.gguf, self.dir / "p", "--max-size", "3M", "--dry-run", "--json"))

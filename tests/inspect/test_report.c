@@ -26,23 +26,23 @@ static ws_report *open_report(void) {
     return r;
 }
 
-static char *as_text(const ws_report *r, const ws_verify *v, unsigned show) {
+static char *as_text(const ws_report *r, const ws_findings *v, unsigned show) {
     char *text = NULL;
     size_t size = 0;
     FILE *f = open_memstream(&text, &size);
-    ws_report_print(f, r, v, show);
+    ws_report_print(f, r, &(ws_checks){v, NULL}, show);
     fclose(f);
     return text;
 }
 
 /* The report's JSON, parsed; *text (may be NULL) gets the text, to be freed. cJSON takes no lone surrogates, which
  * stand for bytes that are no UTF-8 (Python takes them): they are replaced before parsing. */
-static cJSON *as_json(const ws_report *r, const ws_verify *v, char **text) {
+static cJSON *as_json(const ws_report *r, const ws_findings *v, char **text) {
     ws_error err = {0};
     char *out = NULL;
     size_t size = 0;
     FILE *f = open_memstream(&out, &size);
-    cr_assert_eq(ws_report_json(f, r, v, &err), WS_OK, "%s", err.msg);
+    cr_assert_eq(ws_report_json(f, r, &(ws_checks){v, NULL}, &err), WS_OK, "%s", err.msg);
     fclose(f);
     cr_assert_eq(strlen(out), size, "no NUL inside");
     char *copy = strdup(out);

@@ -66,7 +66,7 @@ static void write_tensor(ws_dtype type, const uint8_t *data) {
 }
 
 /* Verify the file; the findings' strings stay valid until ws_report_close(). */
-static ws_report *verify(ws_verify *v) {
+static ws_report *verify(ws_findings *v) {
     ws_error err = {0};
     ws_report *r;
     cr_assert_eq(ws_report_open(&r, path, &err), WS_OK, "%s", err.msg);
@@ -94,11 +94,11 @@ Test(verify, bytes_beside_the_scales_do_not_matter, .init = set_up, .fini = tear
     for (int i = 0; i < N_PLACES; i++) {
         uint8_t *data = innocent(&places[i]);
         write_tensor(places[i].type, data);
-        ws_verify v;
+        ws_findings v;
         ws_report *r = verify(&v);
         cr_expect_eq(v.n, 0, "%s: %zu findings", ws_dtype_name(places[i].type), v.n);
         cr_expect_eq(v.n_bytes, 8 + block_bytes(&places[i]) * BLOCKS, "all of it was looked at");
-        ws_verify_free(&v);
+        ws_findings_free(&v);
         ws_report_close(r);
         free(data);
     }
@@ -113,15 +113,15 @@ Test(verify, finds_a_nan_in_every_scale, .init = set_up, .fini = tear_down) {
             put(data + 7 * block_bytes(p) + p->at[k], p->nan, p->bytes);
             put(data + 8 * block_bytes(p) + p->at[k], p->nan, p->bytes);
             write_tensor(p->type, data);
-            ws_verify v;
+            ws_findings v;
             ws_report *r = verify(&v);
             cr_assert_eq(v.n, 1, "%s, scale %d: %zu findings", name, k, v.n);
             cr_expect(v.n_errors == 1 && v.n_warnings == 0);
-            cr_expect_str_eq(v.findings[0].tensor, "t");
-            cr_expect_eq(v.findings[0].kind, WS_FINDING_NOT_FINITE);
-            cr_expect(v.findings[0].n_nan == 2 && v.findings[0].n_inf == 0, "%s", name);
-            cr_expect_eq(v.findings[0].first, 7 * ws_dtype_get(p->type)->block_elements, "%s", name);
-            ws_verify_free(&v);
+            cr_expect_str_eq(v.list[0].tensor, "t");
+            cr_expect_eq(v.list[0].kind, WS_FINDING_NOT_FINITE);
+            cr_expect(v.list[0].n_nan == 2 && v.list[0].n_inf == 0, "%s", name);
+            cr_expect_eq(v.list[0].first, 7 * ws_dtype_get(p->type)->block_elements, "%s", name);
+            ws_findings_free(&v);
             ws_report_close(r);
             free(data);
         }
@@ -139,14 +139,14 @@ Test(verify, iq1_m_has_its_scale_in_four_nibbles, .init = set_up, .fini = tear_d
         for (int n = 0; n < 4; n++) /* the high nibble of word n holds bits 4n.. of the scale */
             data[3 * BLOCK + SCALES + 2 * n + 1] = (uint8_t)(0x0f | (cases[i].f16 >> (4 * n) & 15) << 4);
         write_tensor(WS_TYPE_IQ1_M, data);
-        ws_verify v;
+        ws_findings v;
         ws_report *r = verify(&v);
         cr_expect_eq(v.n, cases[i].n_nan + cases[i].n_inf, "case %zu: %zu", i, v.n);
         if (v.n) {
-            cr_expect_eq(v.findings[0].n_nan, cases[i].n_nan, "case %zu", i);
-            cr_expect_eq(v.findings[0].first, 3 * 256);
+            cr_expect_eq(v.list[0].n_nan, cases[i].n_nan, "case %zu", i);
+            cr_expect_eq(v.list[0].first, 3 * 256);
         }
-        ws_verify_free(&v);
+        ws_findings_free(&v);
         ws_report_close(r);
     }
 }
@@ -175,11 +175,11 @@ Test(verify, largest_finite_numbers_are_fine_and_infinities_are_not, .init = set
         uint8_t *data = calloc(BLOCKS, info->block_bytes);
         put(data, cases[i].bits, info->block_elements > 1 ? (cases[i].bits > 255 ? 2 : 1) : info->block_bytes);
         write_tensor(cases[i].type, data);
-        ws_verify v;
+        ws_findings v;
         ws_report *r = verify(&v);
-        cr_expect_eq(v.n, cases[i].n_inf, "case %zu", i);
-        if (v.n) cr_expect(v.findings[0].n_inf == 1 && v.findings[0].n_nan == 0 && v.findings[0].first == 0);
-        ws_verify_free(&v);
+        cr_expect_eq(v.n_errors, cases[i].n_inf, "case %zu", i);
+        if (v.n_errors) cr_expect(v.list[0].n_inf == 1 && v.list[0].n_nan == 0 && v.list[0].first == 0);
+        ws_findings_free(&v);
         ws_report_close(r);
         free(data);
     }
@@ -200,15 +200,15 @@ Test(verify, pieces_add_up, .init = set_up, .fini = tear_down) {
     cr_assert_eq(ws_gguf_writer_finish(w, &err), WS_OK);
     free(data);
     for (int threads = 1; threads <= 4; threads++) {
-        ws_verify v;
+        ws_findings v;
         ws_report *r;
         cr_assert_eq(ws_report_open(&r, path, &err), WS_OK, "%s", err.msg);
         cr_assert_eq(ws_verify_run(&v, r, threads, true, &err), WS_OK);
         cr_assert_eq(v.n, 1);
-        cr_expect_eq(v.findings[0].n_nan, 3);
-        cr_expect_eq(v.findings[0].n_inf, 1);
-        cr_expect_eq(v.findings[0].first, bad[0]);
-        ws_verify_free(&v);
+        cr_expect_eq(v.list[0].n_nan, 3);
+        cr_expect_eq(v.list[0].n_inf, 1);
+        cr_expect_eq(v.list[0].first, bad[0]);
+        ws_findings_free(&v);
         ws_report_close(r);
     }
 }
@@ -258,12 +258,12 @@ Test(verify, safetensors_types, .init = set_up, .fini = tear_down) {
         cr_assert_eq(ws_safetensors_writer_begin(w, path, &err), WS_OK, "%s", err.msg);
         cr_assert_eq(ws_safetensors_write(w, data, N * c->bytes, &err), WS_OK);
         cr_assert_eq(ws_safetensors_writer_finish(w, &err), WS_OK, "%s", err.msg);
-        ws_verify v;
+        ws_findings v;
         ws_report *r = verify(&v);
         cr_expect_eq(v.n, c->n_nan + c->n_inf, "case %zu: %zu findings", i, v.n);
-        if (v.n) cr_expect(v.findings[0].n_nan == c->n_nan && v.findings[0].n_inf == c->n_inf, "case %zu", i);
-        if (v.n) cr_expect_eq(v.findings[0].first, AT, "case %zu", i);
-        ws_verify_free(&v);
+        if (v.n) cr_expect(v.list[0].n_nan == c->n_nan && v.list[0].n_inf == c->n_inf, "case %zu", i);
+        if (v.n) cr_expect_eq(v.list[0].first, AT, "case %zu", i);
+        ws_findings_free(&v);
         ws_report_close(r);
     }
 }
@@ -276,15 +276,25 @@ static void append(const char *bytes, size_t n) {
     fclose(f);
 }
 
+/* The findings of ws_verify_structure() only. */
+static ws_report *structure(ws_findings *v) {
+    ws_error err = {0};
+    ws_report *r;
+    *v = (ws_findings){0};
+    cr_assert_eq(ws_report_open(&r, path, &err), WS_OK, "%s", err.msg);
+    cr_assert_eq(ws_verify_structure(v, r, &err), WS_OK, "%s", err.msg);
+    return r;
+}
+
 Test(verify, trailing_bytes_are_a_warning, .init = set_up, .fini = tear_down) {
     static const test_tensor tensor = {"t", WS_TYPE_F32, {8, 1}};
     test_write_model(path, "llama", 1, 1, 1, 0, &tensor, 1);
     append("abc", 3);
-    ws_verify v;
-    ws_report *r = verify(&v);
+    ws_findings v;
+    ws_report *r = structure(&v);
     cr_assert(v.n == 1 && v.n_errors == 0 && v.n_warnings == 1);
-    cr_expect(v.findings[0].kind == WS_FINDING_TRAILING && v.findings[0].bytes == 3);
-    ws_verify_free(&v);
+    cr_expect(v.list[0].kind == WS_FINDING_TRAILING && v.list[0].bytes == 3);
+    ws_findings_free(&v);
     ws_report_close(r);
 }
 
@@ -305,11 +315,11 @@ Test(verify, order_is_checked, .init = set_up, .fini = tear_down) {
         cr_assert_eq(fwrite(&offset, 8, 1, f), 1);
     }
     fclose(f);
-    ws_verify v;
-    ws_report *r = verify(&v);
+    ws_findings v;
+    ws_report *r = structure(&v);
     cr_assert_eq(v.n, 2, "%zu", v.n);
-    cr_expect(v.findings[0].kind == WS_FINDING_ORDER && v.findings[0].bytes == 32 && v.n_errors == 0);
-    cr_expect_str_eq(v.findings[0].tensor, "a");
-    ws_verify_free(&v);
+    cr_expect(v.list[0].kind == WS_FINDING_ORDER && v.list[0].bytes == 32 && v.n_errors == 0);
+    cr_expect_str_eq(v.list[0].tensor, "a");
+    ws_findings_free(&v);
     ws_report_close(r);
 }
