@@ -12,23 +12,33 @@
 
 extern const ws_format ws_formats_c[WS_TYPE_COUNT], TABLE(WS_CROSS_ISA)[WS_TYPE_COUNT];
 
-static float input[DATA_FLOATS], floats[DATA_FLOATS], expected_floats[DATA_FLOATS];
+static float input[DATA_FLOATS], weights[DATA_FLOATS], floats[DATA_FLOATS], expected_floats[DATA_FLOATS];
 static uint8_t bytes[DATA_BYTES], expected_bytes[DATA_BYTES];
 
+/* With weights, one row. */
+static void quantize(const ws_format *f, bool weighted, uint8_t *y, size_t n_blocks) {
+    if (weighted)
+        f->from_float_weighted(input, weights, y, 1, n_blocks);
+    else
+        f->from_float(input, y, n_blocks);
+}
+
 /* Patterns, and counts of blocks that do not fill a vector, on which the two differ. */
-static int count_differences(const ws_format *f, const ws_format *c, const ws_dtype_info *info) {
+static int count_differences(const ws_format *f, const ws_format *c, const ws_dtype_info *info, bool weighted) {
     const size_t n_blocks = DATA_FLOATS / info->block_elements;
     int differences = 0;
     for (int pattern = 0; pattern < DATA_PATTERNS; pattern++) {
+        if (!data_fits(pattern, info)) continue;
         data_fill(input, DATA_FLOATS, pattern);
+        data_fill_weights(weights, DATA_FLOATS, pattern);
         for (size_t n = pattern ? n_blocks : 0; n <= n_blocks; n += n < 37 && n < n_blocks ? 1 : n_blocks) {
             const size_t n_bytes = n * info->block_bytes, n_floats = n * info->block_elements;
             memset(bytes, 0x55, sizeof bytes);
             memset(expected_bytes, 0x55, sizeof expected_bytes);
             memset(floats, 0x55, sizeof floats);
             memset(expected_floats, 0x55, sizeof expected_floats);
-            c->from_float(input, expected_bytes, n);
-            f->from_float(input, bytes, n);
+            quantize(c, weighted, expected_bytes, n);
+            quantize(f, weighted, bytes, n);
             c->to_float(expected_bytes, expected_floats, n);
             f->to_float(expected_bytes, floats, n);
             if (memcmp(bytes, expected_bytes, sizeof bytes) || memcmp(floats, expected_floats, sizeof floats)) {
@@ -56,18 +66,23 @@ static int count_small_float_differences(ws_dtype type) {
     return differences;
 }
 
+static int check(ws_dtype type, bool weighted, uint64_t known) {
+    const ws_dtype_info *info = ws_dtype_get(type);
+    const ws_format *f = &TABLE(WS_CROSS_ISA)[type], *c = &ws_formats_c[type];
+    if (weighted ? !c->from_float_weighted : !c->from_float) return 0;
+    const uint64_t sum_c = data_checksum(c, info, weighted, input, floats, bytes);
+    const uint64_t sum = data_checksum(f, info, weighted, input, floats, bytes);
+    const int ok = !count_differences(f, c, info, weighted) && sum == known && sum_c == sum;
+    printf("%-7s %-8s c %016llx  %s %016llx  %s\n", info->name, weighted ? "weighted" : "", (unsigned long long)sum_c,
+           NAME(WS_CROSS_ISA), (unsigned long long)sum, ok ? "ok" : "WRONG");
+    return !ok;
+}
+
 int main(void) {
     int failures = count_small_float_differences(WS_TYPE_F16) + count_small_float_differences(WS_TYPE_BF16);
     for (int i = 0; i < DATA_CHECKSUMS; i++) {
-        const ws_dtype type = data_checksums[i].type;
-        const ws_dtype_info *info = ws_dtype_get(type);
-        const ws_format *f = &TABLE(WS_CROSS_ISA)[type], *c = &ws_formats_c[type];
-        const uint64_t sum_c = data_checksum(c, info, floats, bytes), sum = data_checksum(f, info, floats, bytes);
-        const int differences = count_differences(f, c, info);
-        const int ok = sum == data_checksums[i].checksum && sum_c == sum && !differences;
-        printf("%-5s c %016llx  %s %016llx  %s\n", info->name, (unsigned long long)sum_c, NAME(WS_CROSS_ISA),
-               (unsigned long long)sum, ok ? "ok" : "WRONG");
-        failures += !ok;
+        failures += check(data_checksums[i].type, false, data_checksums[i].plain);
+        failures += check(data_checksums[i].type, true, data_checksums[i].weighted);
     }
     printf("%d failures\n", failures);
     return failures != 0;

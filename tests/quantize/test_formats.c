@@ -1,111 +1,108 @@
 /* Every conversion of every instruction set at hand against the definition (one lane, plain C), byte for byte; the
  * definition against known answers. */
-#include "cpu.h"
-#include "formats_data.h"
+#include "formats_isas.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#ifdef WS_HAVE_wide
-extern const ws_format ws_formats_wide[WS_TYPE_COUNT];
-#endif
-
-static const ws_format *get_c(ws_dtype type) { return ws_format_get(type, 0); }
-static const ws_format *get_avx2(ws_dtype type) { return ws_format_get(type, WS_CPU_AVX2); }
-static const ws_format *get_avx512(ws_dtype type) { return ws_format_get(type, WS_CPU_AVX2 | WS_CPU_AVX512); }
-static const ws_format *get_neon(ws_dtype type) { return ws_format_get(type, WS_CPU_NEON); }
-#ifdef WS_HAVE_wide
-/* Sixteen lanes in operators: runs everywhere. */
-static const ws_format *get_wide(ws_dtype type) { return &ws_formats_wide[type]; }
-#endif
-
-static const struct {
-    const char *name;
-    const ws_format *(*get)(ws_dtype type);
-    uint32_t needs;
-} isas[] = {
-#ifdef WS_HAVE_wide
-    {"wide", get_wide, 0},
-#endif
-    {"avx2", get_avx2, WS_CPU_AVX2},
-    {"avx512", get_avx512, WS_CPU_AVX2 | WS_CPU_AVX512},
-    {"neon", get_neon, WS_CPU_NEON},
-};
-enum { N_ISAS = sizeof isas / sizeof *isas };
-
-static bool at_hand(size_t isa) { return (isas[isa].needs & ws_cpu_detect()) == isas[isa].needs; }
-
-/* `size` bytes between two pages that cannot be touched, at the very end or the very beginning of what is between. */
-typedef struct {
-    uint8_t *base, *data;
-    size_t mapped;
-} guarded;
-
-static guarded guarded_new(size_t size, bool at_end) {
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE), inner = (size + page - 1) / page * page;
-    guarded g = {.mapped = inner + 2 * page};
-    g.base = mmap(NULL, g.mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    cr_assert_neq(g.base, (uint8_t *)MAP_FAILED);
-    cr_assert_eq(mprotect(g.base + page, inner ? inner : page, inner ? PROT_READ | PROT_WRITE : PROT_NONE), 0);
-    g.data = g.base + page + (at_end ? inner - size : 0);
-    return g;
-}
-
-static void guarded_free(guarded *g) { munmap(g->base, g->mapped); }
-
-static float input[DATA_FLOATS], floats[DATA_FLOATS], expected_floats[DATA_FLOATS];
+static float input[DATA_FLOATS], weights[DATA_FLOATS], floats[DATA_FLOATS], expected_floats[DATA_FLOATS];
 static uint8_t bytes[DATA_BYTES], expected_bytes[DATA_BYTES];
 
+/* A quantizer under test: of a type, with or without importance matrix. */
+typedef struct {
+    ws_dtype type;
+    bool weighted;
+    const ws_dtype_info *info;
+    const ws_format *c;
+    size_t n_blocks; /* in `input` */
+    uint64_t checksum;
+    char name[32];
+} test_case;
+
+static test_case cases[2 * DATA_CHECKSUMS];
+
+static size_t find_cases(void) {
+    size_t n = 0;
+    for (int i = 0; i < 2 * DATA_CHECKSUMS; i++) {
+        const ws_dtype type = data_checksums[i / 2].type;
+        const ws_dtype_info *info = ws_dtype_get(type);
+        const ws_format *c = ws_format_get(type, 0);
+        const bool weighted = i % 2;
+        if (!c || (weighted ? !c->from_float_weighted : !c->from_float)) continue;
+        cases[n] = (test_case){.type = type,
+                               .weighted = weighted,
+                               .info = info,
+                               .c = c,
+                               .n_blocks = DATA_FLOATS / info->block_elements,
+                               .checksum = weighted ? data_checksums[i / 2].weighted : data_checksums[i / 2].plain};
+        if (weighted) cases[n].n_blocks -= cases[n].n_blocks % DATA_ROW_BLOCKS;
+        snprintf(cases[n].name, sizeof cases[n].name, "%s%s", info->name, weighted ? " with weights" : "");
+        n++;
+    }
+    return n;
+}
+
+/* n blocks; with weights in rows of 7, where those are filled, else in one row. */
+static void quantize(const test_case *t, const ws_format *f, const float *x, void *y, size_t n) {
+    const bool rows = n % DATA_ROW_BLOCKS == 0;
+    if (t->weighted)
+        f->from_float_weighted(x, weights, y, rows ? n / DATA_ROW_BLOCKS : 1, rows ? DATA_ROW_BLOCKS : n);
+    else
+        f->from_float(x, y, n);
+}
+
+static void fill(int pattern) {
+    data_fill(input, DATA_FLOATS, pattern);
+    data_fill_weights(weights, DATA_FLOATS, pattern);
+}
+
 Test(formats, known_answers) {
-    for (int i = 0; i < DATA_CHECKSUMS; i++) {
-        const ws_dtype type = data_checksums[i].type;
-        const uint64_t sum = data_checksum(ws_format_get(type, 0), ws_dtype_get(type), floats, bytes);
-        cr_expect_eq(sum, data_checksums[i].checksum, "%s: 0x%016llx", ws_dtype_name(type), (unsigned long long)sum);
+    for (size_t i = 0, n = find_cases(); i < n; i++) {
+        const uint64_t sum = data_checksum(cases[i].c, cases[i].info, cases[i].weighted, input, floats, bytes);
+        cr_expect_eq(sum, cases[i].checksum, "%s: 0x%016llx", cases[i].name, (unsigned long long)sum);
     }
 }
 
+static void check_pattern(const test_case *t, const ws_format *f, const char *isa, int pattern) {
+    fill(pattern);
+    quantize(t, t->c, input, expected_bytes, t->n_blocks);
+    quantize(t, f, input, bytes, t->n_blocks);
+    cr_expect_arr_eq(bytes, expected_bytes, t->n_blocks * t->info->block_bytes, "%s %s, %s: bytes differ", t->name, isa,
+                     data_patterns[pattern].name);
+    t->c->to_float(expected_bytes, expected_floats, t->n_blocks);
+    f->to_float(expected_bytes, floats, t->n_blocks);
+    cr_expect_arr_eq(floats, expected_floats, t->n_blocks * t->info->block_elements * sizeof *floats,
+                     "%s %s, %s: floats differ", t->name, isa, data_patterns[pattern].name);
+}
+
 Test(formats, every_isa_equals_c) {
+    const size_t n_cases = find_cases();
     for (size_t isa = 0; isa < N_ISAS; isa++) {
         if (!at_hand(isa)) {
             printf("formats: %s is not on this machine, not tested\n", isas[isa].name);
             continue;
         }
-        for (int i = 0; i < DATA_CHECKSUMS; i++) {
-            const ws_dtype type = data_checksums[i].type;
-            const ws_dtype_info *info = ws_dtype_get(type);
-            const ws_format *c = ws_format_get(type, 0), *f = isas[isa].get(type);
-            const size_t n_blocks = DATA_FLOATS / info->block_elements, n_bytes = n_blocks * info->block_bytes;
-            for (int pattern = 0; pattern < DATA_PATTERNS; pattern++) {
-                data_fill(input, DATA_FLOATS, pattern);
-                c->from_float(input, expected_bytes, n_blocks);
-                f->from_float(input, bytes, n_blocks);
-                cr_expect_arr_eq(bytes, expected_bytes, n_bytes, "%s %s, %s: bytes differ", info->name, isas[isa].name,
-                                 data_patterns[pattern].name);
-                c->to_float(expected_bytes, expected_floats, n_blocks);
-                f->to_float(expected_bytes, floats, n_blocks);
-                cr_expect_arr_eq(floats, expected_floats, DATA_BYTES, "%s %s, %s: floats differ", info->name,
-                                 isas[isa].name, data_patterns[pattern].name);
-            }
-        }
+        for (size_t i = 0; i < n_cases; i++)
+            for (int pattern = 0; pattern < DATA_PATTERNS; pattern++)
+                if (data_fits(pattern, cases[i].info))
+                    check_pattern(&cases[i], isas[isa].get(cases[i].type), isas[isa].name, pattern);
     }
 }
 
 /* Any bytes are valid blocks, with any scale but infinity and NaN. */
 Test(formats, every_isa_reads_any_bytes_as_c_does) {
     uint64_t state = 12345;
-    for (int i = 0; i < DATA_CHECKSUMS; i++) {
-        const ws_dtype_info *info = ws_dtype_get(data_checksums[i].type);
+    for (size_t i = 0, n_cases = find_cases(); i < n_cases; i++) {
+        const ws_dtype_info *info = cases[i].info;
         const size_t n_blocks = DATA_FLOATS / info->block_elements;
         for (size_t k = 0; k < n_blocks * info->block_bytes; k++) bytes[k] = (uint8_t)(data_random(&state) >> 24);
-        ws_format_get(data_checksums[i].type, 0)->to_float(bytes, expected_floats, n_blocks);
+        cases[i].c->to_float(bytes, expected_floats, n_blocks);
         for (size_t isa = 0; isa < N_ISAS; isa++) {
             if (!at_hand(isa)) continue;
-            isas[isa].get(data_checksums[i].type)->to_float(bytes, floats, n_blocks);
+            isas[isa].get(cases[i].type)->to_float(bytes, floats, n_blocks);
             for (size_t k = 0; k < DATA_FLOATS; k++)
                 if (!(isnan(floats[k]) && isnan(expected_floats[k])))
                     cr_assert_eq(ws_f32_bits(floats[k]), ws_f32_bits(expected_floats[k]), "%s %s, element %zu",
@@ -115,60 +112,56 @@ Test(formats, every_isa_reads_any_bytes_as_c_does) {
 }
 
 /* n blocks, source and target against the guard pages at one end. */
-static void check_bounds(const ws_format *f, const ws_dtype_info *info, size_t n, bool at_end, const char *isa) {
-    guarded x = guarded_new(n * info->block_elements * sizeof(float), at_end);
-    guarded y = guarded_new(n * info->block_bytes, at_end);
-    memcpy(x.data, input, n * info->block_elements * sizeof(float));
-    f->from_float((const float *)(const void *)x.data, y.data, n);
-    cr_expect(memcmp(y.data, expected_bytes, n * info->block_bytes) == 0, "%s %s, %zu blocks", info->name, isa, n);
-    memset(x.data, 0xaa, n * info->block_elements * sizeof(float));
+static void check_bounds(const test_case *t, const ws_format *f, size_t n, bool at_end, const char *isa) {
+    const size_t n_floats = n * t->info->block_elements, n_bytes = n * t->info->block_bytes;
+    guarded x = guarded_new(n_floats * sizeof(float), at_end);
+    guarded y = guarded_new(n_bytes, at_end);
+    memcpy(x.data, input, n_floats * sizeof(float));
+    quantize(t, f, (const float *)(const void *)x.data, y.data, n);
+    cr_expect(memcmp(y.data, expected_bytes, n_bytes) == 0, "%s %s, %zu blocks", t->name, isa, n);
+    memset(x.data, 0xaa, n_floats * sizeof(float));
     f->to_float(y.data, (float *)(void *)x.data, n);
-    cr_expect(memcmp(x.data, expected_floats, n * info->block_elements * sizeof(float)) == 0, "%s %s, %zu blocks",
-              info->name, isa, n);
+    cr_expect(memcmp(x.data, expected_floats, n_floats * sizeof(float)) == 0, "%s %s, %zu blocks", t->name, isa, n);
     guarded_free(&x);
     guarded_free(&y);
 }
 
 Test(formats, every_count_of_blocks_stays_in_bounds) {
-    data_fill(input, DATA_FLOATS, 0);
-    for (int i = 0; i < DATA_CHECKSUMS; i++) {
-        const ws_dtype type = data_checksums[i].type;
-        const ws_dtype_info *info = ws_dtype_get(type);
-        ws_format_get(type, 0)->from_float(input, expected_bytes, 37);
-        ws_format_get(type, 0)->to_float(expected_bytes, expected_floats, 37);
+    for (size_t i = 0, n_cases = find_cases(); i < n_cases; i++) {
+        const test_case *t = &cases[i];
+        fill(0);
         for (size_t n = 0; n <= 37; n++) {
-            check_bounds(ws_format_get(type, 0), info, n, n % 2, "c");
+            quantize(t, t->c, input, expected_bytes, n);
+            t->c->to_float(expected_bytes, expected_floats, n);
+            check_bounds(t, t->c, n, n % 2, "c");
             for (size_t isa = 0; isa < N_ISAS; isa++)
-                if (at_hand(isa))
-                    for (int at_end = 0; at_end < 2; at_end++)
-                        check_bounds(isas[isa].get(type), info, n, at_end, isas[isa].name);
+                if (at_hand(isa)) check_bounds(t, isas[isa].get(t->type), n, (n + isa) % 2, isas[isa].name);
         }
     }
 }
 
-static void check_unaligned(const ws_format *f, ws_dtype type, const char *isa) {
-    const ws_dtype_info *info = ws_dtype_get(type);
+static void check_unaligned(const test_case *t, const ws_format *f, const char *isa) {
     static uint8_t x[sizeof input + 8], y[sizeof bytes + 8];
-    const size_t n = DATA_FLOATS / info->block_elements;
+    const size_t n = 34; /* two vectors and a bit */
     for (size_t shift = 1; shift < 4; shift++) {
-        memcpy(x + shift, input, sizeof input);
-        f->from_float((const float *)(const void *)(x + shift), y + 3, n);
-        cr_expect(memcmp(y + 3, expected_bytes, n * info->block_bytes) == 0, "%s %s", info->name, isa);
+        memcpy(x + shift, input, n * t->info->block_elements * sizeof *input);
+        quantize(t, f, (const float *)(const void *)(x + shift), y + 3, n);
+        cr_expect(memcmp(y + 3, expected_bytes, n * t->info->block_bytes) == 0, "%s %s", t->name, isa);
         f->to_float(y + 3, (float *)(void *)(x + shift), n);
-        cr_expect(memcmp(x + shift, expected_floats, sizeof expected_floats) == 0, "%s %s", info->name, isa);
+        cr_expect(memcmp(x + shift, expected_floats, n * t->info->block_elements * sizeof *floats) == 0, "%s %s",
+                  t->name, isa);
     }
 }
 
 Test(formats, no_alignment_is_needed) {
-    data_fill(input, DATA_FLOATS, 0);
-    for (int i = 0; i < DATA_CHECKSUMS; i++) {
-        const ws_dtype type = data_checksums[i].type;
-        const size_t n = DATA_FLOATS / ws_dtype_get(type)->block_elements;
-        ws_format_get(type, 0)->from_float(input, expected_bytes, n);
-        ws_format_get(type, 0)->to_float(expected_bytes, expected_floats, n);
-        check_unaligned(ws_format_get(type, 0), type, "c");
+    for (size_t i = 0, n_cases = find_cases(); i < n_cases; i++) {
+        const test_case *t = &cases[i];
+        fill(0);
+        quantize(t, t->c, input, expected_bytes, 34);
+        t->c->to_float(expected_bytes, expected_floats, 34);
+        check_unaligned(t, t->c, "c");
         for (size_t isa = 0; isa < N_ISAS; isa++)
-            if (at_hand(isa)) check_unaligned(isas[isa].get(type), type, isas[isa].name);
+            if (at_hand(isa)) check_unaligned(t, isas[isa].get(t->type), isas[isa].name);
     }
 }
 
@@ -180,16 +173,15 @@ Test(formats, nan_and_infinity_are_survived) {
     for (size_t i = 0; i < DATA_FLOATS; i++) /* super-blocks with one, some, only odd values */
         if (i / 256 % 3 == 0 ? i % 256 == 7 : i / 256 % 3 == 1 ? data_random(&state) % 8 == 0 : true)
             input[i] = ws_f32_from_bits(odd[data_random(&state) >> 16 & 3 ? i % 7 : i / 256 % 7]);
-    for (int i = 0; i < DATA_CHECKSUMS; i++) {
-        const ws_dtype type = data_checksums[i].type;
-        const size_t n = DATA_FLOATS / ws_dtype_get(type)->block_elements;
-        const ws_format *c = ws_format_get(type, 0);
-        c->from_float(input, bytes, n);
-        c->to_float(bytes, floats, n);
+    data_fill_weights(weights, DATA_FLOATS, 0);
+    for (size_t i = 0, n_cases = find_cases(); i < n_cases; i++) {
+        const test_case *t = &cases[i];
+        quantize(t, t->c, input, bytes, t->n_blocks);
+        t->c->to_float(bytes, floats, t->n_blocks);
         for (size_t isa = 0; isa < N_ISAS; isa++) {
             if (!at_hand(isa)) continue;
-            isas[isa].get(type)->from_float(input, bytes, n);
-            isas[isa].get(type)->to_float(bytes, floats, n);
+            quantize(t, isas[isa].get(t->type), input, bytes, t->n_blocks);
+            isas[isa].get(t->type)->to_float(bytes, floats, t->n_blocks);
         }
     }
 }
