@@ -37,6 +37,9 @@ WS_MUST_CHECK ws_status ws_quantize_plan_make(ws_quantize_plan *plan, const ws_g
                                               ws_error *err);
 void ws_quantize_plan_free(ws_quantize_plan *plan);
 
+/* Does this program have the conversion, with the weights that the choice has? */
+bool ws_quantize_can_convert(const ws_choice *c, uint32_t cpu_flags);
+
 /* Keys of the source, then those that say what the plan's file is. */
 void ws_quantize_put_metadata(ws_gguf_writer *w, const ws_quantize_plan *plan, const ws_gguf *source);
 

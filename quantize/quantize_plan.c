@@ -3,7 +3,8 @@
 #include "keys.h"
 #include "quantize.h"
 
-static bool can_convert(const ws_choice *c, uint32_t cpu_flags) {
+bool ws_quantize_can_convert(const ws_choice *c, uint32_t cpu_flags) {
+    if (c->type == c->tensor->type) return true;
     const ws_format *target = ws_format_get(c->type, cpu_flags);
     return ws_format_get(c->tensor->type, cpu_flags) && target &&
            (target->from_float || (c->weights && target->from_float_weighted));
@@ -13,7 +14,7 @@ static ws_status check_choice(const ws_choice *c, const ws_gguf *g, const ws_pla
     const ws_tensor *t = c->tensor;
     const char *from = ws_dtype_name(t->type), *to = ws_dtype_name(c->type);
     if (c->type == t->type) return WS_OK;
-    if (!can_convert(c, o->cpu_flags))
+    if (!ws_quantize_can_convert(c, o->cpu_flags))
         return ws_fail(err, WS_UNSUPPORTED, "'%s': tensor '%s' cannot be converted from %s to %s", ws_gguf_path(g),
                        t->name, from, to);
     if (ws_dtype_is_quantized(t->type) && !o->allow_requantize)

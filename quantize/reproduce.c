@@ -1,7 +1,6 @@
 #include "reproduce.h"
 
 #include "alloc.h"
-#include "formats.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,21 +12,18 @@ const char *ws_repro_kind_name(ws_repro_kind kind) {
 
 static bool same_shape(const ws_tensor *a, const ws_tensor *b) { return memcmp(a->ne, b->ne, sizeof a->ne) == 0; }
 
-static bool convertible(ws_dtype from, ws_dtype to, uint32_t cpu_flags) {
-    const ws_format *target = ws_format_get(to, cpu_flags);
-    return from == to ||
-           (ws_format_get(from, cpu_flags) && target && (target->from_float || target->from_float_weighted));
-}
-
 static void look_up(ws_repro_verdict *v, ws_choice *c, const ws_gguf *quantized, uint32_t cpu_flags) {
+    const ws_dtype chosen = c->type;
     v->there = ws_gguf_tensor(quantized, c->name);
-    v->kind = !v->there                                                  ? WS_REPRO_MISSING
-              : !same_shape(v->there, c->tensor)                         ? WS_REPRO_SHAPE
-              : !convertible(c->tensor->type, v->there->type, cpu_flags) ? WS_REPRO_TYPE
-                                                                         : WS_REPRO_EQUAL;
-    v->by_recipe = v->there && v->there->type == c->type;
+    v->by_recipe = v->there && v->there->type == chosen;
+    v->kind = !v->there ? WS_REPRO_MISSING : !same_shape(v->there, c->tensor) ? WS_REPRO_SHAPE : WS_REPRO_EQUAL;
     if (v->kind != WS_REPRO_EQUAL) return;
     c->type = v->there->type;
+    if (!ws_quantize_can_convert(c, cpu_flags)) {
+        c->type = chosen;
+        v->kind = WS_REPRO_TYPE;
+        return;
+    }
     v->n_blocks = c->tensor->n_elements / ws_dtype_get(c->type)->block_elements;
 }
 
@@ -48,12 +44,12 @@ static ws_status compare_headers(ws_reproduction *r, const ws_quantize_plan *pla
 }
 
 ws_status ws_reproduction_make(ws_reproduction *r, ws_quantize_plan *plan, const ws_gguf *source,
-                               const ws_gguf *quantized, uint32_t cpu_flags, ws_error *err) {
+                               const ws_gguf *quantized, ws_error *err) {
     *r = (ws_reproduction){.n = plan->n};
     if (!(r->verdicts = ws_alloc(plan->n, sizeof *r->verdicts, "the comparison", err))) return WS_NOMEM;
     size_t n_there = 0;
     for (size_t i = 0; i < plan->n; i++) {
-        look_up(&r->verdicts[i], &plan->choices[i], quantized, cpu_flags);
+        look_up(&r->verdicts[i], &plan->choices[i], quantized, plan->options.cpu_flags);
         n_there += r->verdicts[i].there != NULL;
     }
     r->n_extra = quantized->n_tensors - n_there;

@@ -34,7 +34,7 @@ typedef struct {
 /* Compare the plan with `quantized`: the plan takes over its types, so that the data of every tensor can be judged,
  * whatever the recipe would have chosen. Release with ws_reproduction_free(). */
 WS_MUST_CHECK ws_status ws_reproduction_make(ws_reproduction *r, ws_quantize_plan *plan, const ws_gguf *source,
-                                             const ws_gguf *quantized, uint32_t cpu_flags, ws_error *err);
+                                             const ws_gguf *quantized, ws_error *err);
 void ws_reproduction_free(ws_reproduction *r);
 
 /* The sink that fills in the verdicts; r, plan and the quantized file must outlive it. */
