@@ -43,7 +43,7 @@ void ws_progress_start(ws_progress *p, const char *label, const char *unit, uint
 static void print_line(const ws_progress *p, double now) {
     const double share = p->total ? (double)p->done / (double)p->total : 0, elapsed = now - p->start;
     const double rate = (double)p->done / elapsed;
-    char bar[BAR_WIDTH + 1], rate_text[48], eta[24];
+    char bar[BAR_WIDTH + 1], rate_text[48], items_text[48] = "", eta[24];
     const int filled = (int)(share * BAR_WIDTH);
     memset(bar, '-', BAR_WIDTH);
     memset(bar, '#', filled < BAR_WIDTH ? (size_t)filled : BAR_WIDTH);
@@ -52,8 +52,10 @@ static void print_line(const ws_progress *p, double now) {
         snprintf(rate_text, sizeof rate_text, "%.1f %s", rate, p->unit);
     else
         ws_format_bytes(rate_text, rate);
+    if (p->item) snprintf(items_text, sizeof items_text, "  %.0f M %s/s", rate * p->items_per_unit / 1e6, p->item);
     ws_format_seconds(eta, rate > 0 ? (double)(p->total - p->done) / rate : 0);
-    fprintf(stderr, "\r%s [%s] %3.0f %%  %s/s  %s left\033[K", p->label, bar, share * 100, rate_text, eta);
+    fprintf(stderr, "\r%s [%s] %3.0f %%  %s/s%s  %s left\033[K", p->label, bar, share * 100, rate_text, items_text,
+            eta);
     fflush(stderr);
 }
 

@@ -11,6 +11,8 @@ typedef struct {
     uint64_t total, done;
     double start, last; /* seconds; last == 0: nothing printed yet */
     bool on;
+    const char *item; /* NULL, or what else there is a rate of ("weights"), so many of them per unit */
+    double items_per_unit;
 } ws_progress;
 
 /* `quiet` as given by the user; a stderr that is not a terminal is quiet too. */

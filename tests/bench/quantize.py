@@ -117,7 +117,7 @@ def main():
         for name in args.models:
             model = tmp / f"{name.split('-')[0].lower()}.gguf"
             subprocess.run([args.bin / "convert", args.oracle / "models" / name, model, "--type", "f16", "-q"], check=True)
-            imatrix = args.shared / f"goldens/imatrix/{model.stem}.imatrix.gguf"
+            imatrix = args.shared / f"goldens/imatrix/{name.split(chr(45))[0]}.imatrix.gguf"
             jobs = [(kind, None) for kind in args.types]
             if imatrix.exists():
                 jobs += [(kind, imatrix) for kind in args.imatrix_types]
