@@ -19,6 +19,7 @@ static const struct {
     {"c", 0},
     {"avx2", WS_CPU_AVX2},
     {"avx512", WS_CPU_AVX2 | WS_CPU_AVX512},
+    {"vnni", WS_CPU_AVX2 | WS_CPU_AVX512 | WS_CPU_VNNI},
     {"neon", WS_CPU_NEON},
 };
 enum { N_LEVELS = sizeof levels / sizeof levels[0] };
@@ -39,6 +40,7 @@ uint32_t ws_cpu_detect(void) {
     if (flags && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
         flags |= WS_CPU_AVX512;
+    if ((flags & WS_CPU_AVX512) && __builtin_cpu_supports("avx512vnni")) flags |= WS_CPU_VNNI;
 #elif defined(__aarch64__)
     flags |= WS_CPU_NEON; /* part of the base architecture */
 #endif
@@ -56,7 +58,7 @@ ws_status ws_cpu_flags(uint32_t *flags, ws_error *err) {
         *flags = levels[i].flags;
         return WS_OK;
     }
-    return ws_fail(err, WS_USAGE, "WS_CPU=%s is unknown; use c, avx2, avx512 or neon", forced);
+    return ws_fail(err, WS_USAGE, "WS_CPU=%s is unknown; use c, avx2, avx512, vnni or neon", forced);
 }
 
 const char *ws_cpu_name(uint32_t flags) {

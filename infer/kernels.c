@@ -16,6 +16,9 @@ static const struct {
 #ifdef WS_HAVE_avx512
     {WS_CPU_AVX2 | WS_CPU_AVX512, ws_kernels_init_avx512},
 #endif
+#ifdef WS_HAVE_vnni
+    {WS_CPU_AVX2 | WS_CPU_AVX512 | WS_CPU_VNNI, ws_kernels_init_vnni},
+#endif
 #ifdef WS_HAVE_neon
     {WS_CPU_NEON, ws_kernels_init_neon},
 #endif

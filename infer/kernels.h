@@ -75,7 +75,7 @@ static inline ws_q8_cell *ws_q8_at(const ws_q8 *x, size_t t, size_t group) {
 typedef struct {
     const uint8_t *base;
     size_t stride;
-    size_t n; /* of the 16 that there are; the others decode as the last one */
+    size_t n; /* of the 16 that there are */
 } ws_block_rows;
 
 /* Part of a product: outputs y[t][0..15] of the 16 rows of a panel. */
@@ -91,7 +91,8 @@ typedef struct {
 } ws_panel_job;
 
 /* How a quantized type is multiplied; a row without `decode` is a type that is not.
- * `decode`: n_blocks blocks of 16 rows into panels of 32 columns each.
+ * `decode`: n_blocks blocks of 16 rows into panels of 32 columns each. `decode_few` does it for fewer rows, too; those
+ * that there are not decode as the last one.
  * `mul`: y[t][r] = sum over panels p, from left to right, of the operations (S: the integer sum of quant times
  * activation, exact in floats; S0 and S1: those of the two halves)
  *     whole:  y = fma(S * d[0][r], x.d, y)
@@ -104,6 +105,7 @@ typedef struct {
 typedef struct {
     ws_panel_form form;
     void (*decode)(const ws_block_rows *rows, size_t n_blocks, ws_panel *out);
+    void (*decode_few)(const ws_block_rows *rows, size_t n_blocks, ws_panel *out);
     void (*mul)(const ws_panel_job *job);
     void (*mul_one)(const ws_block_rows *rows, const ws_q8 *x, float *y);
 } ws_panel_kernel;

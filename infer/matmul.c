@@ -64,7 +64,7 @@ static void mul_blocks(const work *w, const ws_product *p, size_t row, size_t n_
     for (size_t first = 0; first < n_panels; first += WS_CHUNK) {
         const size_t n = n_panels - first < WS_CHUNK ? n_panels - first : WS_CHUNK;
         const size_t n_blocks = n * WS_GROUP / info->block_elements;
-        kernel->decode(&rows, n_blocks, panels);
+        (n_rows == WS_LANES ? kernel->decode : kernel->decode_few)(&rows, n_blocks, panels);
         kernel->mul(&(ws_panel_job){
             .panels = panels,
             .n_panels = n,

@@ -289,7 +289,8 @@ void ws_kernels_init_c(ws_kernels *k) {
     static void (*const mul[2][2])(const ws_panel_job *) = {{mul_whole, mul_whole_min}, {mul_halves, mul_halves_min}};
     rows_init(k);
 #define ROW(name, ID, halves, min, low, high)                                                                          \
-    k->panel[WS_TYPE_##ID] = (ws_panel_kernel){{halves, min, low, high}, rows_##name, mul[halves][min], NULL};
+    k->panel[WS_TYPE_##ID] =                                                                                           \
+        (ws_panel_kernel){{halves, min, low, high}, rows_##name, rows_##name, mul[halves][min], NULL};
     EACH_TYPE(ROW)
 #undef ROW
     k->mul_float[WS_TYPE_F32] = mul_f32;

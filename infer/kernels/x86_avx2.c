@@ -284,11 +284,6 @@ static inline void decode_q6_k(const uint8_t *const *rows, size_t at, ws_panel *
     put_scales(scale, gather_f16(rows, at + offsetof(ws_q6_k, d)), out, r0);
 }
 
-/* Rows that there are not decode as the last one. */
-static inline void each_row(const ws_block_rows *rows, const uint8_t *at[WS_LANES]) {
-    for (size_t r = 0; r < WS_LANES; r++) at[r] = rows->base + (r < rows->n ? r : rows->n - 1) * rows->stride;
-}
-
 /* A single token waits for memory: ask for as many bytes of the 16 rows that follow as are being read. */
 static inline void fetch(const ws_block_rows *rows, size_t block, const size_t bytes) {
     enum { LINE = 64 };
@@ -299,7 +294,7 @@ static inline void fetch(const ws_block_rows *rows, size_t block, const size_t b
 #define DECODE(name, ID)                                                                                               \
     static void rows_##name(const ws_block_rows *rows, size_t n_blocks, ws_panel *out) {                               \
         const uint8_t *at[WS_LANES];                                                                                   \
-        each_row(rows, at);                                                                                            \
+        for (size_t r = 0; r < WS_LANES; r++) at[r] = rows->base + r * rows->stride;                                   \
         for (size_t b = 0; b < n_blocks; b++, out += WS_ELEMENTS_##ID / WS_GROUP) {                                    \
             fetch(rows, b, WS_BYTES_##ID);                                                                             \
             decode_##name(at, b *WS_BYTES_##ID, out, 0);                                                               \

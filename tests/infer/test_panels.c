@@ -149,7 +149,7 @@ static void check_few_rows(const ws_kernels *k, const char *name) {
         const size_t n = 3;
         k->panel[t->type].decode(&rows.rows, rows.n_blocks, rows.panels);
         ws_block_rows last = {rows.rows.base + (WS_LANES - n) * rows.rows.stride, rows.rows.stride, n};
-        k->panel[t->type].decode(&last, rows.n_blocks, few);
+        k->panel[t->type].decode_few(&last, rows.n_blocks, few);
         for (size_t p = 0; p < N_PANELS; p++)
             for (size_t g = 0; g < WS_GROUP / 4; g++)
                 for (size_t row = 0; row < WS_LANES; row++)

@@ -1,0 +1,500 @@
+/* x86_vnni.c - quantized rows for AVX-512 with VNNI, whose vpdpbusd adds four products of an unsigned and a signed byte
+ * to each of 16 sums: a panel's 16 rows.
+ *
+ * Each type has one function that takes a block of 16 rows apart and hands registers with four columns of all rows to a
+ * sink. The sink either keeps them as panels, which many tokens will be multiplied with, or multiplies them with a
+ * single token on the spot. Functions with constant arguments are inlined and unrolled, so that nothing of a sink but
+ * its pointers is ever in memory. */
+#include "blocks.h"
+#include "kernels.h"
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+#ifdef WS_SANITIZED /* unrolled and instrumented, this takes compilers many minutes */
+#define UNROLL
+#elif defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+typedef __m512i ints;
+typedef __m512 floats;
+
+INLINE ints all_32(const ws_q8_cell *x) { return _mm512_set1_epi32(x->i); }
+INLINE floats all_f(const ws_q8_cell *x) { return _mm512_set1_ps(x->f); }
+
+/* ---- blocks of 16 rows ---- */
+
+/* The same block of 16 rows: row 4 i + j at b[i] + j * stride. */
+typedef struct {
+    const uint8_t *b[4];
+    size_t stride, stride3;
+} block_rows;
+
+INLINE const uint8_t *row_at(const block_rows *r, const int row) {
+    const size_t step = row % 4 == 3 ? r->stride3 : row % 4 * r->stride;
+    return r->b[row / 4] + step;
+}
+
+/* 16 bytes of rows j, 4 + j, 8 + j, 12 + j. */
+INLINE ints four_rows(const block_rows *r, size_t at, const int j) {
+    __m128i v[4];
+    UNROLL for (int i = 0; i < 4; i++) v[i] =
+        _mm_loadu_si128((const __m128i *)(const void *)(row_at(r, 4 * i + j) + at));
+    ints all = _mm512_castsi128_si512(v[0]);
+    all = _mm512_inserti32x4(all, v[1], 1);
+    all = _mm512_inserti32x4(all, v[2], 2);
+    return _mm512_inserti32x4(all, v[3], 3);
+}
+
+/* to[k] = bytes at + 4 k .. at + 4 k + 3 of the 16 rows, for k = 0..3. */
+INLINE void transpose(const block_rows *r, size_t at, ints to[4]) {
+    ints v[4], pair[4];
+    UNROLL for (int j = 0; j < 4; j++) v[j] = four_rows(r, at, j);
+    pair[0] = _mm512_unpacklo_epi32(v[0], v[1]), pair[1] = _mm512_unpackhi_epi32(v[0], v[1]);
+    pair[2] = _mm512_unpacklo_epi32(v[2], v[3]), pair[3] = _mm512_unpackhi_epi32(v[2], v[3]);
+    to[0] = _mm512_unpacklo_epi64(pair[0], pair[2]), to[1] = _mm512_unpackhi_epi64(pair[0], pair[2]);
+    to[2] = _mm512_unpacklo_epi64(pair[1], pair[3]), to[3] = _mm512_unpackhi_epi64(pair[1], pair[3]);
+}
+
+INLINE ints gather_32(const block_rows *r, size_t at) {
+    int32_t w[WS_LANES];
+    UNROLL for (int i = 0; i < WS_LANES; i++) memcpy(&w[i], row_at(r, i) + at, sizeof w[i]);
+    return _mm512_setr_epi32(w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7], w[8], w[9], w[10], w[11], w[12], w[13],
+                             w[14], w[15]);
+}
+
+INLINE floats gather_f16(const block_rows *r, size_t at) {
+    uint16_t h[WS_LANES];
+    UNROLL for (int i = 0; i < WS_LANES; i++) memcpy(&h[i], row_at(r, i) + at, sizeof h[i]);
+    const __m256i v = _mm256_setr_epi16((short)h[0], (short)h[1], (short)h[2], (short)h[3], (short)h[4], (short)h[5],
+                                        (short)h[6], (short)h[7], (short)h[8], (short)h[9], (short)h[10], (short)h[11],
+                                        (short)h[12], (short)h[13], (short)h[14], (short)h[15]);
+    return _mm512_cvtph_ps(v);
+}
+
+/* The low half of every word as a float. */
+INLINE floats low_f16(ints words) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(words)); }
+INLINE floats high_f16(ints words) { return low_f16(_mm512_srli_epi32(words, 16)); }
+
+#define BYTES(v) _mm512_set1_epi8(v)
+
+/* (v >> shift) & mask in every byte. */
+INLINE ints field(ints v, const int shift, const char mask) {
+    return _mm512_and_si512(shift ? _mm512_srli_epi16(v, (unsigned)shift) : v, BYTES(mask));
+}
+
+/* bit `from` of every byte, moved to bit `to`. */
+INLINE ints move_bit(ints v, const int from, const int to) {
+    const ints moved =
+        from < to ? _mm512_slli_epi16(v, (unsigned)(to - from)) : _mm512_srli_epi16(v, (unsigned)(from - to));
+    return _mm512_and_si512(moved, BYTES((char)(1 << to)));
+}
+
+/* Byte i of every word as a number, without and with its sign. */
+INLINE floats byte_to_float(ints v, const int i) {
+    return _mm512_cvtepi32_ps(_mm512_and_si512(_mm512_srli_epi32(v, 8 * (unsigned)i), _mm512_set1_epi32(255)));
+}
+INLINE floats signed_to_float(ints v, const int i) {
+    return _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(v, 24 - 8 * (unsigned)i), 24));
+}
+
+/* ---- the sink ---- */
+
+enum { MAX_PANELS = 8 }; /* of a block */
+
+typedef struct {
+    ws_panel *out; /* NULL: multiply with x instead */
+    const ws_q8_cell *x;
+    ints sum[MAX_PANELS][2];
+    floats y;
+    bool halves;
+    int low; /* quants are put as q - low: 0 or a power of two */
+} sink;
+
+/* Start a block of n panels. */
+INLINE void open_block(sink *s, const int n) {
+    if (s->out) return;
+    UNROLL for (int p = 0; p < n; p++) UNROLL for (int h = 0; h <= s->halves; h++) {
+        const int bias = s->halves ? WS_Q8_BIAS16 + h : WS_Q8_BIAS;
+        s->sum[p][h] = s->low == 0 ? _mm512_setzero_si512()
+                                   : _mm512_srai_epi32(all_32(s->x + p * WS_Q8_CELLS + bias),
+                                                       7 - (unsigned)__builtin_ctz((unsigned)-s->low));
+    }
+}
+
+/* Columns 4 g .. 4 g + 3 of panel p. */
+INLINE void put(sink *s, const int p, const int g, ints q) {
+    if (s->out) {
+        const ints shift = BYTES((char)(WS_BIAS + s->low));
+        _mm512_storeu_si512(s->out[p].q[g], _mm512_add_epi8(q, shift));
+    } else {
+        ints *sum = &s->sum[p][s->halves ? g / 4 : 0];
+        *sum = _mm512_dpbusd_epi32(*sum, q, all_32(s->x + p * WS_Q8_CELLS + g));
+    }
+}
+
+/* y += (sums of quants) * d */
+INLINE floats add_scaled(floats s0, floats s1, floats d0, floats d1, const ws_q8_cell *d, floats y, const bool halves) {
+    floats scaled = _mm512_mul_ps(s0, d0);
+    if (halves) scaled = _mm512_fmadd_ps(s1, d1, scaled);
+    return _mm512_fmadd_ps(scaled, all_f(d), y);
+}
+
+/* When all of panel p has been put, in the order of panels: its scales. */
+INLINE void put_d(sink *s, const int p, floats d0, floats d1) {
+    if (s->out) {
+        _mm512_storeu_ps(s->out[p].d[0], d0);
+        if (s->halves) _mm512_storeu_ps(s->out[p].d[1], d1);
+    } else {
+        const floats s0 = _mm512_cvtepi32_ps(s->sum[p][0]), s1 = s->halves ? _mm512_cvtepi32_ps(s->sum[p][1]) : s0;
+        s->y = add_scaled(s0, s1, d0, d1, s->x + p * WS_Q8_CELLS + WS_Q8_D, s->y, s->halves);
+    }
+}
+
+/* ... and after them its minimums, where the type has some. */
+INLINE void put_min(sink *s, const int p, floats min0, floats min1) {
+    const ws_q8_cell *x = s->x + p * WS_Q8_CELLS + (s->halves ? WS_Q8_SUM16 : WS_Q8_SUM);
+    if (s->out) {
+        _mm512_storeu_ps(s->out[p].min[0], min0);
+        if (s->halves) _mm512_storeu_ps(s->out[p].min[1], min1);
+    } else {
+        s->y = _mm512_fmadd_ps(min0, all_f(x), s->y);
+        if (s->halves) s->y = _mm512_fmadd_ps(min1, all_f(x + 1), s->y);
+    }
+}
+
+/* ---- blocks of 32 ---- */
+
+/* Set bit 4 of the bytes of q to the four bits at 4 g of the rows' 32-bit words. */
+INLINE ints fifth_bits(ints bits, const int g, ints q) {
+    const ints spread = _mm512_shuffle_epi8(
+        bits, _mm512_set4_epi32(0x0c0c0c0c + 0x01010101 * (g / 2), 0x08080808 + 0x01010101 * (g / 2),
+                                0x04040404 + 0x01010101 * (g / 2), 0x01010101 * (g / 2)));
+    const __mmask64 set = _mm512_test_epi8_mask(spread, _mm512_set1_epi32(g % 2 ? (int)0x80402010u : 0x08040201));
+    return _mm512_mask_add_epi8(q, set, q, BYTES(16));
+}
+
+INLINE void put_nibbles(const block_rows *r, size_t at, sink *s) {
+    ints t[4];
+    transpose(r, at, t);
+    UNROLL for (int k = 0; k < 4; k++) put(s, 0, k, field(t[k], 0, 15));
+    UNROLL for (int k = 0; k < 4; k++) put(s, 0, k + 4, field(t[k], 4, 15));
+}
+
+INLINE void put_5_bits(const block_rows *r, size_t at_bits, size_t at, sink *s) {
+    ints t[4];
+    const ints bits = gather_32(r, at_bits);
+    transpose(r, at, t);
+    UNROLL for (int k = 0; k < 4; k++) put(s, 0, k, fifth_bits(bits, k, field(t[k], 0, 15)));
+    UNROLL for (int k = 0; k < 4; k++) put(s, 0, k + 4, fifth_bits(bits, k + 4, field(t[k], 4, 15)));
+}
+
+INLINE void block_q4_0(const block_rows *r, sink *s) {
+    put_nibbles(r, offsetof(ws_q4_0, qs), s);
+    const floats d = gather_f16(r, offsetof(ws_q4_0, d));
+    put_d(s, 0, d, d);
+}
+
+INLINE void block_q4_1(const block_rows *r, sink *s) {
+    put_nibbles(r, offsetof(ws_q4_1, qs), s);
+    const ints dm = gather_32(r, offsetof(ws_q4_1, d));
+    put_d(s, 0, low_f16(dm), low_f16(dm));
+    put_min(s, 0, high_f16(dm), high_f16(dm));
+}
+
+INLINE void block_q5_0(const block_rows *r, sink *s) {
+    put_5_bits(r, offsetof(ws_q5_0, qh), offsetof(ws_q5_0, qs), s);
+    const floats d = gather_f16(r, offsetof(ws_q5_0, d));
+    put_d(s, 0, d, d);
+}
+
+INLINE void block_q5_1(const block_rows *r, sink *s) {
+    put_5_bits(r, offsetof(ws_q5_1, qh), offsetof(ws_q5_1, qs), s);
+    const ints dm = gather_32(r, offsetof(ws_q5_1, d));
+    put_d(s, 0, low_f16(dm), low_f16(dm));
+    put_min(s, 0, high_f16(dm), high_f16(dm));
+}
+
+INLINE void block_q8_0(const block_rows *r, sink *s) {
+    UNROLL for (int half = 0; half < 2; half++) {
+        ints t[4];
+        transpose(r, offsetof(ws_q8_0, qs) + 16 * half, t);
+        UNROLL for (int k = 0; k < 4; k++) put(s, 0, 4 * half + k, _mm512_xor_si512(t[k], BYTES((char)WS_BIAS)));
+    }
+    const floats d = gather_f16(r, offsetof(ws_q8_0, d));
+    put_d(s, 0, d, d);
+}
+
+/* ---- super-blocks of 256: 8 panels ---- */
+
+/* Scales and minimums of Q4_K and Q5_K, from the first 16 bytes: word 0 holds d and dmin; the other words k hold, for
+ * sub-blocks j = 0..3 in byte j, k = 1: scale[j] and two bits of scale[j + 4]; k = 2: the same of min; k = 3: four bits
+ * of both [j + 4]. */
+INLINE void scales_q4_k(const block_rows *r, sink *s) {
+    ints t[4], scale[2], min[2];
+    transpose(r, 0, t);
+    const floats d = low_f16(t[0]), neg = _mm512_sub_ps(_mm512_setzero_ps(), high_f16(t[0]));
+    scale[0] = field(t[1], 0, 63), min[0] = field(t[2], 0, 63);
+    scale[1] = _mm512_or_si512(field(t[3], 0, 15), field(t[1], 2, 48));
+    min[1] = _mm512_or_si512(field(t[3], 4, 15), field(t[2], 2, 48));
+    UNROLL for (int p = 0; p < 8; p++) {
+        const floats dp = _mm512_mul_ps(d, byte_to_float(scale[p / 4], p % 4));
+        const floats mp = _mm512_mul_ps(neg, byte_to_float(min[p / 4], p % 4));
+        put_d(s, p, dp, dp);
+        put_min(s, p, mp, mp);
+    }
+}
+
+INLINE void block_q4_k(const block_rows *r, sink *s) {
+    UNROLL for (int part = 0; part < 8; part++) { /* 16 bytes: half of two panels */
+        const int c = part / 2, g = part % 2 * 4;
+        ints t[4];
+        transpose(r, offsetof(ws_q4_k, qs) + 16 * (size_t)part, t);
+        UNROLL for (int k = 0; k < 4; k++) put(s, 2 * c, g + k, field(t[k], 0, 15));
+        UNROLL for (int k = 0; k < 4; k++) put(s, 2 * c + 1, g + k, field(t[k], 4, 15));
+    }
+    scales_q4_k(r, s);
+}
+
+INLINE void block_q5_k(const block_rows *r, sink *s) {
+    UNROLL for (int half = 0; half < 2; half++) {
+        ints high[4];
+        transpose(r, offsetof(ws_q5_k, qh) + 16 * (size_t)half, high);
+        UNROLL for (int c = 0; c < 4; c++) {
+            ints t[4];
+            transpose(r, offsetof(ws_q5_k, qs) + 32 * (size_t)c + 16 * (size_t)half, t);
+            UNROLL for (int k = 0; k < 4; k++) {
+                const int g = 4 * half + k;
+                put(s, 2 * c, g, _mm512_or_si512(field(t[k], 0, 15), move_bit(high[k], 2 * c, 4)));
+                put(s, 2 * c + 1, g, _mm512_or_si512(field(t[k], 4, 15), move_bit(high[k], 2 * c + 1, 4)));
+            }
+        }
+    }
+    scales_q4_k(r, s);
+}
+
+/* d times the signed bytes of the words: scale i in byte i % 4 of words[i / 4]. */
+INLINE void put_scales(const ints words[4], floats d, sink *s) {
+    UNROLL for (int p = 0; p < 8; p++) put_d(s, p, _mm512_mul_ps(d, signed_to_float(words[p / 2], 2 * p % 4)),
+                                             _mm512_mul_ps(d, signed_to_float(words[p / 2], 2 * p % 4 + 1)));
+}
+
+INLINE void block_q2_k(const block_rows *r, sink *s) {
+    UNROLL for (int part = 0; part < 4; part++) { /* 16 bytes: half of four panels */
+        ints t[4];
+        transpose(r, offsetof(ws_q2_k, qs) + 16 * (size_t)part, t);
+        UNROLL for (int k = 0; k < 4; k++) UNROLL for (int p = 0; p < 4; p++)
+            put(s, part / 2 * 4 + p, part % 2 * 4 + k, field(t[k], 2 * p, 3));
+    }
+    ints t[4];
+    const ints dm = gather_32(r, offsetof(ws_q2_k, d));
+    const floats d = low_f16(dm), neg = _mm512_sub_ps(_mm512_setzero_ps(), high_f16(dm));
+    transpose(r, offsetof(ws_q2_k, scales), t);
+    UNROLL for (int p = 0; p < 8; p++) {
+        const ints scale = field(t[p / 2], 0, 15), min = field(t[p / 2], 4, 15);
+        const int i = 2 * p % 4;
+        put_d(s, p, _mm512_mul_ps(d, byte_to_float(scale, i)), _mm512_mul_ps(d, byte_to_float(scale, i + 1)));
+        put_min(s, p, _mm512_mul_ps(neg, byte_to_float(min, i)), _mm512_mul_ps(neg, byte_to_float(min, i + 1)));
+    }
+}
+
+INLINE void scales_q3_k(const block_rows *r, sink *s) {
+    ints t[4], scale[4];
+    transpose(r, offsetof(ws_q3_k, scales) - 4, t); /* 12 bytes: words 1 to 3 */
+    scale[0] = _mm512_or_si512(field(t[1], 0, 15), _mm512_slli_epi16(field(t[3], 0, 3), 4));
+    scale[1] = _mm512_or_si512(field(t[2], 0, 15), _mm512_slli_epi16(field(t[3], 2, 3), 4));
+    scale[2] = _mm512_or_si512(field(t[1], 4, 15), _mm512_slli_epi16(field(t[3], 4, 3), 4));
+    scale[3] = _mm512_or_si512(field(t[2], 4, 15), _mm512_slli_epi16(field(t[3], 6, 3), 4));
+    UNROLL for (int k = 0; k < 4; k++) scale[k] = _mm512_sub_epi8(scale[k], BYTES(32));
+    put_scales(scale, gather_f16(r, offsetof(ws_q3_k, d)), s);
+}
+
+INLINE void block_q3_k(const block_rows *r, sink *s) {
+    UNROLL for (int part = 0; part < 4; part++) {
+        ints t[4], high[4];
+        transpose(r, offsetof(ws_q3_k, hmask) + 16 * (size_t)(part % 2), high);
+        transpose(r, offsetof(ws_q3_k, qs) + 16 * (size_t)part, t);
+        UNROLL for (int k = 0; k < 4; k++) UNROLL for (int i = 0; i < 4; i++) {
+            const int p = part / 2 * 4 + i;
+            put(s, p, part % 2 * 4 + k, _mm512_or_si512(field(t[k], 2 * i, 3), move_bit(high[k], p, 2)));
+        }
+    }
+    scales_q3_k(r, s);
+}
+
+/* The four panels of half h: the low nibbles of ql's first and second 32 bytes, then their high nibbles. */
+INLINE void half_q6_k(const block_rows *r, const int h, sink *s) {
+    UNROLL for (int part = 0; part < 2; part++) {
+        ints low[4], more[4], high[4];
+        transpose(r, offsetof(ws_q6_k, qh) + 32 * (size_t)h + 16 * (size_t)part, high);
+        transpose(r, offsetof(ws_q6_k, ql) + 64 * (size_t)h + 16 * (size_t)part, low);
+        transpose(r, offsetof(ws_q6_k, ql) + 64 * (size_t)h + 32 + 16 * (size_t)part, more);
+        UNROLL for (int k = 0; k < 4; k++) {
+            const int g = 4 * part + k;
+            const ints up0 = _mm512_slli_epi16(field(high[k], 0, 3), 4),
+                       up1 = _mm512_slli_epi16(field(high[k], 0, 12), 2);
+            const ints up2 = field(high[k], 0, 48), up3 = field(high[k], 2, 48);
+            put(s, 4 * h + 0, g, _mm512_or_si512(field(low[k], 0, 15), up0));
+            put(s, 4 * h + 1, g, _mm512_or_si512(field(more[k], 0, 15), up1));
+            put(s, 4 * h + 2, g, _mm512_or_si512(field(low[k], 4, 15), up2));
+            put(s, 4 * h + 3, g, _mm512_or_si512(field(more[k], 4, 15), up3));
+        }
+    }
+}
+
+INLINE void block_q6_k(const block_rows *r, sink *s) {
+    half_q6_k(r, 0, s);
+    half_q6_k(r, 1, s);
+    ints scale[4];
+    transpose(r, offsetof(ws_q6_k, scales), scale);
+    put_scales(scale, gather_f16(r, offsetof(ws_q6_k, d)), s);
+}
+
+/* ---- rows of blocks ---- */
+
+typedef void block_fn(const block_rows *r, sink *s);
+
+INLINE block_rows rows_from(const ws_block_rows *rows) {
+    block_rows r = {.stride = rows->stride, .stride3 = 3 * rows->stride};
+    UNROLL for (int i = 0; i < 4; i++) r.b[i] = rows->base + 4 * (size_t)i * rows->stride;
+    return r;
+}
+
+INLINE void next_block(block_rows *r, size_t bytes) { UNROLL for (int i = 0; i < 4; i++) r->b[i] += bytes; }
+
+INLINE void decode(const ws_block_rows *rows, size_t n_blocks, ws_panel *out, block_fn *block, const size_t bytes,
+                   const int n_panels, const bool halves, const int low) {
+    block_rows r = rows_from(rows);
+    for (size_t b = 0; b < n_blocks; b++, out += n_panels) {
+        sink s = {.out = out, .halves = halves, .low = low};
+        block(&r, &s);
+        next_block(&r, bytes);
+    }
+}
+
+/* A single token waits for memory: ask for as many bytes of the 16 rows that follow as are being read. */
+INLINE void fetch(const char *ahead, const size_t bytes) {
+    UNROLL for (size_t i = 0; i < bytes; i += 64) _mm_prefetch(ahead + i, _MM_HINT_T1);
+}
+
+INLINE void mul_one(const ws_block_rows *rows, const ws_q8 *x, float *y, block_fn *block, const size_t bytes,
+                    const int n_panels, const bool halves, const int low) {
+    const size_t n_blocks = x->n_cols / WS_GROUP / (size_t)n_panels;
+    const char *ahead = (const char *)rows->base + WS_LANES * rows->stride;
+    block_rows r = rows_from(rows);
+    sink s = {.x = x->cells, .y = _mm512_setzero_ps(), .halves = halves, .low = low};
+    for (size_t b = 0; b < n_blocks; b++, ahead += WS_LANES * bytes, s.x += n_panels * WS_Q8_CELLS) {
+        fetch(ahead, WS_LANES * bytes);
+        open_block(&s, n_panels);
+        block(&r, &s);
+        next_block(&r, bytes);
+    }
+    _mm512_storeu_ps(y, s.y);
+}
+
+/* ---- products of panels ---- */
+
+/* Sums of quant times activation over columns 16 first to 16 end, as floats. */
+INLINE void sum_panel(const ws_panel *panel, const ws_q8_cell *x, const int first, const int end, const int bias,
+                      floats out[], const int n, const int tile) {
+    ints sum[WS_TILE];
+    UNROLL for (int t = 0; t < n; t++) sum[t] = all_32(x + bias * tile + t);
+    UNROLL for (int g = 4 * first; g < 4 * end; g++) {
+        const ints w = _mm512_loadu_si512(panel->q[g]);
+        UNROLL for (int t = 0; t < n; t++) sum[t] = _mm512_dpbusd_epi32(sum[t], w, all_32(x + g * tile + t));
+    }
+    UNROLL for (int t = 0; t < n; t++) out[t] = _mm512_cvtepi32_ps(sum[t]);
+}
+
+INLINE void add_min(const float *min, const ws_q8_cell *sums, floats y[], const int n) {
+    const floats m = _mm512_loadu_ps(min);
+    UNROLL for (int t = 0; t < n; t++) y[t] = _mm512_fmadd_ps(m, all_f(sums + t), y[t]);
+}
+
+INLINE void mul_panel(const ws_panel *panel, const ws_q8_cell *x, floats y[], const int n, const int tile,
+                      const bool halves, const bool min) {
+    floats s0[WS_TILE], s1[WS_TILE];
+    sum_panel(panel, x, 0, halves ? 1 : 2, halves ? WS_Q8_BIAS16 : WS_Q8_BIAS, s0, n, tile);
+    const floats d0 = _mm512_loadu_ps(panel->d[0]);
+    if (halves) {
+        UNROLL for (int t = 0; t < n; t++) s0[t] = _mm512_mul_ps(s0[t], d0);
+        sum_panel(panel, x, 1, 2, WS_Q8_BIAS16 + 1, s1, n, tile);
+        const floats d1 = _mm512_loadu_ps(panel->d[1]);
+        UNROLL for (int t = 0; t < n; t++) s0[t] = _mm512_fmadd_ps(s1[t], d1, s0[t]);
+    } else
+        UNROLL for (int t = 0; t < n; t++) s0[t] = _mm512_mul_ps(s0[t], d0);
+    UNROLL for (int t = 0; t < n; t++) y[t] = _mm512_fmadd_ps(s0[t], all_f(x + WS_Q8_D * tile + t), y[t]);
+    if (min) add_min(panel->min[0], x + (halves ? WS_Q8_SUM16 : WS_Q8_SUM) * tile, y, n);
+    if (min && halves) add_min(panel->min[1], x + (WS_Q8_SUM16 + 1) * tile, y, n);
+}
+
+/* Tokens t0 .. t0 + n - 1 of a job, in one tile. */
+INLINE void mul_tile(const ws_panel_job *job, size_t t0, const int n, const int tile, const bool halves,
+                     const bool min) {
+    floats y[WS_TILE];
+    UNROLL for (int t = 0; t < n; t++) y[t] =
+        job->add ? _mm512_loadu_ps(job->y + (t0 + t) * job->y_stride) : _mm512_setzero_ps();
+    const ws_q8_cell *x = ws_q8_at(job->x, t0, job->first_panel);
+    for (size_t p = 0; p < job->n_panels; p++, x += WS_Q8_CELLS * tile)
+        mul_panel(job->panels + p, x, y, n, tile, halves, min);
+    UNROLL for (int t = 0; t < n; t++) _mm512_storeu_ps(job->y + (t0 + t) * job->y_stride, y[t]);
+}
+
+INLINE void mul_all(const ws_panel_job *job, const bool halves, const bool min) {
+    size_t t = 0;
+    if (job->x->tile == 1) {
+        for (; t < job->n_tokens; t++) mul_tile(job, t, 1, 1, halves, min);
+        return;
+    }
+    for (; t + WS_TILE <= job->n_tokens; t += WS_TILE) mul_tile(job, t, WS_TILE, WS_TILE, halves, min);
+    for (; t + 4 <= job->n_tokens; t += 4) mul_tile(job, t, 4, WS_TILE, halves, min);
+    for (; t < job->n_tokens; t++) mul_tile(job, t, 1, WS_TILE, halves, min);
+}
+
+static void mul_whole(const ws_panel_job *job) { mul_all(job, false, false); }
+static void mul_whole_min(const ws_panel_job *job) { mul_all(job, false, true); }
+static void mul_halves(const ws_panel_job *job) { mul_all(job, true, false); }
+static void mul_halves_min(const ws_panel_job *job) { mul_all(job, true, true); }
+
+/* ---- the table ---- */
+
+/* X(prefix, ID, halves, low) */
+#define EACH_TYPE(X)                                                                                                   \
+    X(q4_0, Q4_0, false, -8)                                                                                           \
+    X(q4_1, Q4_1, false, 0)                                                                                            \
+    X(q5_0, Q5_0, false, -16)                                                                                          \
+    X(q5_1, Q5_1, false, 0)                                                                                            \
+    X(q8_0, Q8_0, false, -128)                                                                                         \
+    X(q2_k, Q2_K, true, 0)                                                                                             \
+    X(q3_k, Q3_K, true, -4)                                                                                            \
+    X(q4_k, Q4_K, false, 0)                                                                                            \
+    X(q5_k, Q5_K, false, 0)                                                                                            \
+    X(q6_k, Q6_K, true, -32)
+
+#define TYPE(name, ID, halves, low)                                                                                    \
+    static void decode_##name(const ws_block_rows *rows, size_t n_blocks, ws_panel *out) {                             \
+        decode(rows, n_blocks, out, block_##name, WS_BYTES_##ID, WS_ELEMENTS_##ID / WS_GROUP, halves, low);            \
+    }                                                                                                                  \
+    static void one_##name(const ws_block_rows *rows, const ws_q8 *x, float *y) {                                      \
+        mul_one(rows, x, y, block_##name, WS_BYTES_##ID, WS_ELEMENTS_##ID / WS_GROUP, halves, low);                    \
+    }
+EACH_TYPE(TYPE)
+#undef TYPE
+
+void ws_kernels_init_vnni(ws_kernels *k) {
+    static void (*const mul[2][2])(const ws_panel_job *) = {{mul_whole, mul_whole_min}, {mul_halves, mul_halves_min}};
+    for (int type = 0; type < WS_TYPE_COUNT; type++) {
+        ws_panel_kernel *p = &k->panel[type];
+        if (p->decode) p->mul = mul[p->form.halves][p->form.min];
+    }
+#define ROW(name, ID, halves, low)                                                                                     \
+    k->panel[WS_TYPE_##ID].decode = decode_##name;                                                                     \
+    k->panel[WS_TYPE_##ID].mul_one = one_##name;
+    EACH_TYPE(ROW)
+#undef ROW
+}
