@@ -12,6 +12,7 @@
 
 typedef float floats __attribute__((vector_size(32)));
 typedef int32_t ints __attribute__((vector_size(32)));
+typedef int8_t eight_bytes __attribute__((vector_size(8)));
 typedef float loose_floats __attribute__((vector_size(32), aligned(4), may_alias)); /* anywhere in a row */
 typedef int32_t loose_ints __attribute__((vector_size(32), aligned(4), may_alias));
 
@@ -153,28 +154,27 @@ static inline int32_t top_magnitude(const ints x[WS_GROUP / WIDTH]) {
     return max;
 }
 
-/* The quants of 32 floats, bytes in order, given their largest magnitude. */
-static inline void quantize_32(const ints x[WS_GROUP / WIDTH], float amax, int8_t q[WS_GROUP]) {
-    const float to_q = amax >= 1e-30f ? (float)WS_Q8_MAX / amax : 0.0f; /* the inverse of less might be infinite */
-    int32_t wide[WS_GROUP];
-    for (int i = 0; i < WS_GROUP / WIDTH; i++)
-        *(loose_ints *)(wide + i * WIDTH) = (ints)((floats)x[i] * to_q + ROUND_MAGIC) - (ints)ALL(ROUND_MAGIC);
-    for (int i = 0; i < WS_GROUP; i++) q[i] = (int8_t)wide[i];
+static inline int32_t sum_ints(const ints *v) {
+    return (((*v)[0] + (*v)[4]) + ((*v)[1] + (*v)[5])) + (((*v)[2] + (*v)[6]) + ((*v)[3] + (*v)[7]));
 }
 
 /* One group of 32: the largest magnitude becomes 127. */
 static inline void quantize_group(const float *x, ws_q8_cell *to, size_t tile) {
-    ints v[WS_GROUP / WIDTH];
-    int8_t q[WS_GROUP];
-    int32_t first = 0, second = 0;
-    for (int i = 0; i < WS_GROUP / WIDTH; i++) v[i] = *(const loose_ints *)(const void *)(x + i * WIDTH);
+    enum { N = WS_GROUP / WIDTH };
+    ints v[N];
+    for (int i = 0; i < N; i++) v[i] = *(const loose_ints *)(const void *)(x + i * WIDTH);
     const int32_t top = top_magnitude(v);
     const float amax = ws_f32_from_bits((uint32_t)top);
+    const float to_q = amax >= 1e-30f ? (float)WS_Q8_MAX / amax : 0.0f; /* the inverse of less might be infinite */
     const float d = top < 0x7f800000 ? amax / (float)WS_Q8_MAX : NAN;
-    quantize_32(v, amax, q);
-    for (int i = 0; i < WS_GROUP / 2; i++) first += q[i];
-    for (int i = WS_GROUP / 2; i < WS_GROUP; i++) second += q[i];
-    for (size_t i = 0; i < WS_GROUP / 4; i++) memcpy(to[i * tile].q, q + 4 * i, 4);
+    for (int i = 0; i < N; i++) {
+        v[i] = (ints)((floats)v[i] * to_q + ROUND_MAGIC) - (ints)ALL(ROUND_MAGIC);
+        const eight_bytes q = __builtin_convertvector(v[i], eight_bytes);
+        memcpy(to[(size_t)(2 * i) * tile].q, &q, 4);
+        memcpy(to[(size_t)(2 * i + 1) * tile].q, (const int8_t *)&q + 4, 4);
+    }
+    const ints first16 = v[0] + v[1], second16 = v[2] + v[3];
+    const int32_t first = sum_ints(&first16), second = sum_ints(&second16);
     to[WS_Q8_D * tile].f = d;
     to[WS_Q8_BIAS * tile].i = -WS_BIAS * (first + second);
     to[WS_Q8_BIAS16 * tile].i = -WS_BIAS * first;

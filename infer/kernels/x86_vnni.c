@@ -377,15 +377,21 @@ INLINE void decode(const ws_block_rows *rows, size_t n_blocks, ws_panel *out, bl
     }
 }
 
-/* A single token waits for memory: ask for as many bytes of the 16 rows that follow as are being read. */
+/* A single token waits for memory: ask for what is AHEAD bytes (in whole groups of 16 rows) further on. */
+enum { AHEAD = 16384 };
+INLINE const char *first_ahead(const ws_block_rows *rows) {
+    const size_t group = WS_LANES * rows->stride;
+    return (const char *)rows->base + (AHEAD / group + 1) * group;
+}
+
 INLINE void fetch(const char *ahead, const size_t bytes) {
-    UNROLL for (size_t i = 0; i < bytes; i += 64) _mm_prefetch(ahead + i, _MM_HINT_T1);
+    UNROLL for (size_t i = 0; i < bytes; i += 64) _mm_prefetch(ahead + i, _MM_HINT_T2);
 }
 
 INLINE void mul_one(const ws_block_rows *rows, const ws_q8 *x, float *y, block_fn *block, const size_t bytes,
                     const int n_panels, const bool halves, const int low) {
     const size_t n_blocks = x->n_cols / WS_GROUP / (size_t)n_panels;
-    const char *ahead = (const char *)rows->base + WS_LANES * rows->stride;
+    const char *ahead = first_ahead(rows);
     block_rows r = rows_from(rows);
     sink s = {.x = x->cells, .y = _mm512_setzero_ps(), .halves = halves, .low = low};
     for (size_t b = 0; b < n_blocks; b++, ahead += WS_LANES * bytes, s.x += n_panels * WS_Q8_CELLS) {
