@@ -1,4 +1,4 @@
-/* vram-estimate - how much memory llama.cpp takes for a model, from the model's header alone. */
+/* vram-estimate - how much memory a model takes when it runs, from its header alone. */
 #include "cli.h"
 #include "estimate_print.h"
 
@@ -11,14 +11,33 @@ static const char *const callers[] = {"server", "cli", "bindings", NULL};
 static const char *const switches[] = {"auto", "on", "off", NULL};
 
 /* llama-server shares one cache among this many slots unless it is told how many to use. */
-enum { SERVER_SLOTS = 4, MAX_SEQUENCES = 256 };
+enum { SERVER_SLOTS = 4, MAX_SEQUENCES = 256, EXIT_DOES_NOT_FIT = 3, ALL = 1 << 20 };
 
 typedef struct {
     int64_t ctx, batch, ubatch, parallel; /* 0: not given */
-    const char *kv_type, *type_k, *type_v, *flash_attn, *caller;
-    bool unified, not_unified, swa_full;
+    int64_t gpu_layers, cpu_moe_layers;   /* -1: not given */
+    double bandwidth;
+    const char *kv_type, *type_k, *type_v, *flash_attn, *caller, *gpu, *apple, *split;
+    bool unified, not_unified, swa_full, cpu, cpu_moe, must_fit, csv;
+    bool fits; /* result */
     ws_common_options common;
 } options;
+
+/* llama.cpp's short options have several letters. */
+static const struct {
+    const char *theirs;
+    const char *ours;
+} spellings[] = {
+    {"-ub", "--ubatch-size"}, {"-np", "--parallel"},       {"-fa", "--flash-attn"},    {"-ctk", "--cache-type-k"},
+    {"-ctv", "--cache-type-v"}, {"-ngl", "--n-gpu-layers"}, {"-ts", "--tensor-split"},  {"-kvu", "--kv-unified"},
+    {"-no-kvu", "--no-kv-unified"}, {"-cmoe", "--cpu-moe"}, {"-ncmoe", "--n-cpu-moe"},
+};
+
+static void respell(int argc, char **argv) {
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        for (size_t s = 0; s < sizeof spellings / sizeof *spellings; s++)
+            if (strcmp(argv[i], spellings[s].theirs) == 0) argv[i] = (char *)spellings[s].ours;
+}
 
 static ws_dtype cache_type(const char *name, const char *both) {
     ws_dtype type = WS_TYPE_F16;
@@ -27,84 +46,159 @@ static ws_dtype cache_type(const char *name, const char *both) {
     return type;
 }
 
-static ws_status settle(ws_est_options *out, const options *o, const ws_model_sizes *s, ws_error *err) {
+/* "3,1" or "3/1". */
+static ws_status parse_split(ws_est_options *out, const char *text, ws_error *err) {
+    char *end = NULL;
+    double sum = 0;
+    for (unsigned i = 0; text && i < WS_MAX_DEVICES; i++) {
+        const double v = strtod(text, &end);
+        if (end == text || !(v >= 0) || v > 1e9 || (*end && *end != ',' && *end != '/'))
+            return ws_fail(err, WS_USAGE, "--tensor-split: '%s' is not a list of numbers like 3,1", text);
+        sum += out->share[i] = v;
+        if (i >= out->n_devices && v > 0)
+            return ws_fail(err, WS_USAGE, "--tensor-split has more entries than the %u devices", out->n_devices);
+        text = *end ? end + 1 : NULL;
+    }
+    return sum > 0 ? WS_OK : ws_fail(err, WS_USAGE, "--tensor-split: all shares are zero");
+}
+
+static ws_status pick_target(ws_target *t, const options *o, ws_error *err) {
+    if (o->cpu + (o->gpu != NULL) + (o->apple != NULL) > 1)
+        return ws_fail(err, WS_USAGE, "--cpu, --gpu and --apple exclude each other");
+    ws_target_default(t);
+    if (o->cpu) ws_target_cpu(t);
+    if (o->apple) WS_TRY(ws_target_parse_apple(t, o->apple, err));
+    if (o->gpu && strcmp(o->gpu, "auto") == 0)
+        ws_target_detect(t);
+    else if (o->gpu)
+        WS_TRY(ws_target_parse_gpus(t, o->gpu, err));
+    for (unsigned i = 0; i < t->n_devices && o->bandwidth > 0; i++) t->device[i].bandwidth = o->bandwidth * 1e9;
+    if (!t->n_devices && o->bandwidth > 0) t->host.bandwidth = o->bandwidth * 1e9;
+    return WS_OK;
+}
+
+static ws_status settle(ws_est_options *out, const options *o, const ws_blueprint *bp, const ws_target *t,
+                        const char *path, ws_error *err) {
     const bool server = strcmp(o->caller, "server") == 0;
     if (o->unified && o->not_unified)
         return ws_fail(err, WS_USAGE, "--kv-unified and --no-kv-unified exclude each other");
-    if (!o->ctx && !s->model.n_ctx_train)
-        return ws_fail(err, WS_USAGE, "'%s' does not tell its context: give --ctx", s->path);
+    if (!o->ctx && !bp->n_ctx_train)
+        return ws_fail(err, WS_USAGE, "'%s' does not tell its context: give --ctx", path);
     *out = (ws_est_options){
-        .n_ctx = o->ctx ? (uint64_t)o->ctx : s->model.n_ctx_train,
+        .n_ctx = o->ctx ? (uint64_t)o->ctx : bp->n_ctx_train,
         .n_batch = (uint64_t)o->batch,
         .n_ubatch = (uint64_t)o->ubatch,
         .n_seq = o->parallel ? (uint64_t)o->parallel
                  : server    ? SERVER_SLOTS
                              : 1,
         .unified = o->unified || (server && !o->parallel && !o->not_unified),
-        .flash_attn = strcmp(o->flash_attn, "off") != 0, /* auto turns it on for CUDA */
+        .flash_attn = strcmp(o->flash_attn, "off") != 0,
+        .flash_auto = strcmp(o->flash_attn, "auto") == 0,
         .swa_full = o->swa_full,
         .type_k = cache_type(o->type_k, o->kv_type),
         .type_v = cache_type(o->type_v, o->kv_type),
+        .n_devices = t->n_devices,
+        .n_gpu_layers = o->gpu_layers < 0 ? ALL : (uint64_t)o->gpu_layers,
+        .n_cpu_moe = o->cpu_moe ? ALL : o->cpu_moe_layers < 0 ? 0 : (uint64_t)o->cpu_moe_layers,
     };
     if (server) out->n_outputs = out->n_seq; /* a server wants the logits of each slot's last token only */
+    for (unsigned i = 0; i < t->n_devices; i++) out->share[i] = (double)t->device[i].capacity; /* by free memory */
+    if (!o->split) return WS_OK;
+    memset(out->share, 0, sizeof out->share);
+    return parse_split(out, o->split, err);
+}
+
+static ws_status report(const ws_est_result *r, options *o, ws_error *err) {
+    o->fits = ws_result_fits(r);
+    if (o->common.json) return ws_estimate_json(stdout, r, err);
+    if (o->csv)
+        ws_estimate_csv(stdout, r);
+    else
+        ws_estimate_print(stdout, r);
     return WS_OK;
 }
 
-static ws_status estimate(const char *path, const options *o, ws_error *err) {
-    ws_model_sizes *s;
+static ws_status estimate_model(const char *path, const ws_blueprint *bp, options *o, ws_error *err) {
     ws_est_options settled;
+    ws_target target;
     ws_estimate e;
-    WS_TRY(ws_model_sizes_open(&s, path, err));
-    const ws_est_result result = {s, &settled, &e, o->caller};
-    ws_status status = settle(&settled, o, s, err);
-    if (!status && (status = ws_estimate_run(&e, &s->model, &settled, err))) ws_fail_in(err, "'%s'", path);
-    if (!status && o->common.json)
-        status = ws_estimate_json(stdout, &result, err);
-    else if (!status)
-        ws_estimate_print(stdout, &result);
-    ws_model_sizes_close(s);
+    ws_speed speed;
+    const ws_est_result result = {.path = path, .model = bp, .options = &settled, .estimate = &e, .target = &target,
+                                  .speed = &speed, .caller = o->caller, .engine = "llama.cpp"};
+    WS_TRY(pick_target(&target, o, err));
+    WS_TRY(settle(&settled, o, bp, &target, path, err));
+    if (ws_estimate_run(&e, bp, &settled, err)) return ws_fail_in(err, "'%s'", path);
+    WS_TRY(ws_speed_bound(&speed, bp, &settled, &e, &target, err));
+    return report(&result, o, err);
+}
+
+static ws_status estimate(const char *path, options *o, ws_error *err) {
+    ws_gguf *g;
+    ws_blueprint *bp;
+    WS_TRY(ws_gguf_open(&g, path, err));
+    WS_TRY(ws_blueprint_from_gguf(&bp, g, err));
+    const ws_status status = estimate_model(path, bp, o, err);
+    ws_blueprint_close(bp);
     return status;
 }
 
 int main(int argc, char **argv) {
-    options o = {.batch = 2048, .ubatch = 512, .flash_attn = "auto", .caller = "server"};
+    options o = {.batch = 2048, .ubatch = 512, .flash_attn = "auto", .caller = "server", .gpu_layers = -1,
+                 .cpu_moe_layers = -1, .fits = true};
     const ws_option rows[] = {
         {"ctx", 'c', WS_OPT_INT, &o.ctx, "N", "tokens of context (default: what the model was trained on)", 1,
          1LL << 31, NULL},
         {"kv-type", 0, WS_OPT_CHOICE, &o.kv_type, "TYPE", "type of the K and V cache: f16 (default), q8_0, q4_0, ...",
          0, 0, cache_types},
-        {"cache-type-k", 0, WS_OPT_CHOICE, &o.type_k, "TYPE", "type of the K cache alone", 0, 0, cache_types},
-        {"cache-type-v", 0, WS_OPT_CHOICE, &o.type_v, "TYPE", "type of the V cache alone", 0, 0, cache_types},
-        {"parallel", 0, WS_OPT_INT, &o.parallel, "N", "sequences at a time (default: server 4, others 1)", 1,
+        {"cache-type-k", 0, WS_OPT_CHOICE, &o.type_k, "TYPE", "type of the K cache alone (-ctk)", 0, 0, cache_types},
+        {"cache-type-v", 0, WS_OPT_CHOICE, &o.type_v, "TYPE", "type of the V cache alone (-ctv)", 0, 0, cache_types},
+        {"parallel", 0, WS_OPT_INT, &o.parallel, "N", "sequences at a time (-np; default: server 4, others 1)", 1,
          MAX_SEQUENCES, NULL},
         {"kv-unified", 0, WS_OPT_FLAG, &o.unified, NULL, "sequences share one cache (default of the server)", 0, 0,
          NULL},
         {"no-kv-unified", 0, WS_OPT_FLAG, &o.not_unified, NULL, "each sequence has its part of the cache", 0, 0, NULL},
         {"batch-size", 'b', WS_OPT_INT, &o.batch, "N", "tokens handed over at a time (default 2048)", 1, 1 << 24, NULL},
-        {"ubatch-size", 0, WS_OPT_INT, &o.ubatch, "N", "tokens computed at a time (default 512)", 1, 1 << 24, NULL},
-        {"flash-attn", 0, WS_OPT_CHOICE, &o.flash_attn, "on|off|auto", "flash attention (default auto: on)", 0, 0,
+        {"ubatch-size", 0, WS_OPT_INT, &o.ubatch, "N", "tokens computed at a time (-ub; default 512)", 1, 1 << 24, NULL},
+        {"flash-attn", 0, WS_OPT_CHOICE, &o.flash_attn, "on|off|auto", "flash attention (-fa; default auto)", 0, 0,
          switches},
         {"swa-full", 0, WS_OPT_FLAG, &o.swa_full, NULL, "sliding-window layers keep the whole context", 0, 0, NULL},
         {"caller", 0, WS_OPT_CHOICE, &o.caller, "WHO", "who runs the model: server (default), cli, bindings", 0, 0,
          callers},
+        {"gpu", 0, WS_OPT_TEXT, &o.gpu, "WHAT", "rtx-4090, 24GiB, 2x24GiB, rtx-3090,rtx-3060; auto: what is here", 0, 0,
+         NULL},
+        {"apple", 0, WS_OPT_TEXT, &o.apple, "CHIP-GB", "Apple silicon: m3-16, m4-max-64", 0, 0, NULL},
+        {"cpu", 0, WS_OPT_FLAG, &o.cpu, NULL, "no GPU", 0, 0, NULL},
+        {"n-gpu-layers", 0, WS_OPT_INT, &o.gpu_layers, "N", "layers on the GPUs, the output counts as one (-ngl)", 0,
+         ALL, NULL},
+        {"tensor-split", 0, WS_OPT_TEXT, &o.split, "A,B", "shares of the GPUs (-ts; default: by their memory)", 0, 0,
+         NULL},
+        {"cpu-moe", 0, WS_OPT_FLAG, &o.cpu_moe, NULL, "all experts stay on the CPU", 0, 0, NULL},
+        {"n-cpu-moe", 0, WS_OPT_INT, &o.cpu_moe_layers, "N", "the experts of the first N layers stay on the CPU", 0,
+         ALL, NULL},
+        {"bandwidth", 0, WS_OPT_REAL, &o.bandwidth, "GB/S", "memory bandwidth, for the speed", 0, 1e6, NULL},
+        {"must-fit", 0, WS_OPT_FLAG, &o.must_fit, NULL, "exit code 3 when it does not fit", 0, 0, NULL},
+        {"csv", 0, WS_OPT_FLAG, &o.csv, NULL, "one row per device", 0, 0, NULL},
         {0},
     };
     const ws_command cmd = {
         .tool = "vram-estimate",
         .synopsis = "MODEL.gguf [options]",
-        .summary = "Tell how much memory llama.cpp takes for a model on one GPU that holds all layers: weights, KV "
-                   "cache,\ncompute buffers. Only the header of the file is read.",
-        .notes = "Weights and KV cache are exact. Compute buffers are approximate, mostly within 1 % for llama.\n"
-                 "Options carry llama.cpp's names and defaults.",
+        .summary = "Tell how much memory a model takes when llama.cpp runs it: weights, KV cache, compute buffers, for\n"
+                   "each GPU and the host. Only the header of the file is read.",
+        .notes = "Without --gpu, --apple or --cpu: one CUDA GPU without limit that holds all layers. Options carry\n"
+                 "llama.cpp's names, short ones too (-c, -b, -ub, -np, -fa, -ctk, -ctv, -ngl, -ts), and its defaults.\n"
+                 "Exit code 3: --must-fit was given and it does not fit.",
         .examples = "  vram-estimate model.gguf --ctx 8192\n"
-                    "  vram-estimate model.gguf --ctx 32768 --kv-type q8_0 --json",
+                    "  vram-estimate model.gguf --ctx 32768 --kv-type q8_0 --gpu rtx-3060 --must-fit --json",
         .options = rows,
         .min_args = 1,
         .max_args = 1,
     };
     ws_args args;
     ws_error err = {0};
+    respell(argc, argv);
     ws_status status = ws_cli_parse(&cmd, argc, argv, &o.common, &args, &err);
     if (!status && !args.done) status = estimate(args.arg[0], &o, &err);
-    return ws_cli_finish(&cmd, status, &err);
+    const int code = ws_cli_finish(&cmd, status, &err);
+    return code == WS_EXIT_OK && o.must_fit && !o.fits ? EXIT_DOES_NOT_FIT : code;
 }

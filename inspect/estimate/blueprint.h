@@ -1,0 +1,115 @@
+/* blueprint.h - a model as far as its memory is concerned: its numbers, its tensors, and how its architecture
+ * computes. Read from a GGUF header, or worked out from a Hugging Face config.json (hf_blueprint.h). */
+#ifndef WS_BLUEPRINT_H
+#define WS_BLUEPRINT_H
+
+#include "gguf.h"
+
+/* The shape of the forward pass. */
+typedef enum {
+    WS_FAMILY_DECODER, /* attention, then feed-forward or experts; the traits say in what variation */
+    WS_FAMILY_LATENT,  /* DeepSeek's multi-head latent attention */
+    WS_FAMILY_GEMMA3N,
+    WS_FAMILY_MAMBA,
+    WS_FAMILY_DELTA_NET, /* Qwen3-Next and Qwen3.5: gated delta net, every n-th layer attends */
+} ws_family;
+
+enum {
+    WS_LAYER_NORM = 1 << 0,         /* not RMS norm */
+    WS_SCALED_EMBD = 1 << 1,        /* token embeddings are scaled */
+    WS_SCALED_Q = 1 << 2,           /* queries are scaled before attention, not in it */
+    WS_GELU = 1 << 3,               /* a feed-forward without gate: an activation of its own */
+    WS_MERGED_GATE = 1 << 4,        /* gate and up are one matrix */
+    WS_RESIDUAL_FIRST = 1 << 5,     /* residual + x, not x + residual */
+    WS_LATE_ROWS = 1 << 6,          /* rows that nobody asked for are dropped after the last layer, not within it */
+    WS_PARALLEL = 1 << 7,           /* feed-forward beside attention: x + attention(n(x)) + ffn(n(x)) */
+    WS_PARALLEL_ATTN_FIRST = 1 << 8,
+    WS_NO_ROPE = 1 << 9,            /* learned or no positions */
+    WS_ROPE_IF_SLIDING = 1 << 10,   /* only sliding layers rotate */
+    WS_ROPE_3_OF_4 = 1 << 11,       /* every fourth layer does not rotate */
+    WS_SINKS = 1 << 12,
+    WS_NORM_EXPERTS = 1 << 13,      /* weights of the chosen experts sum to one */
+    WS_WEIGHTS_SOFTMAX = 1 << 14,   /* softmax over the chosen, not over all */
+    WS_SIGMOID_EXPERTS = 1 << 15,   /* sigmoid unless the file says otherwise */
+    WS_EXPERTS_BY_KEY = 1 << 16,    /* normalization and gate are said in the file */
+    WS_SHARED_GATE = 1 << 17,       /* the shared expert has a gate (sigmoid) */
+    WS_SHARED_GATE_SILU = 1 << 18,  /* the same, computed as silu(x) / x */
+    WS_SHARED_FIRST = 1 << 19,      /* the shared expert before the others */
+    WS_WEIGHT_BEFORE = 1 << 20,     /* Llama 4: experts get weighted inputs; no softmax */
+    WS_SOFT_CAP = 1 << 21,          /* attention scores are capped */
+    WS_MROPE = 1 << 22,             /* four positions per token */
+    WS_QK_RMS = 1 << 23,            /* Q and K are normalized after rotation, without weights */
+    WS_ATTN_SCALE = 1 << 24,        /* queries are scaled by position */
+    WS_QK_NORM_AFTER = 1 << 25,     /* Q and K are normalized after rotation */
+    WS_NORM_OUTPUT_KEPT = 1 << 26,  /* the normalized last hidden state of all tokens is an output as well */
+    WS_HIDDEN_KEPT = 1 << 27,       /* the last hidden state of all tokens is an output as well */
+    WS_PRE_NORM_SPLIT = 1 << 28,    /* norm of Q and K over whole rows, before they are cut into heads */
+};
+
+typedef struct {
+    const char *name; /* general.architecture */
+    ws_family family;
+    unsigned traits;
+    uint8_t sliding_period; /* of n layers all but the last slide; 0: none slide (a window in the file is ignored) */
+    uint16_t window;        /* when the file has none */
+} ws_style;
+
+/* NULL: not described. */
+const ws_style *ws_style_find(const char *name, size_t len);
+
+typedef struct {
+    uint64_t n_head, n_head_kv, head_k, head_v, n_ff, n_ff_expert, n_expert_used;
+    bool sliding, recurrent;
+    int32_t cache_of; /* the layer whose cache it reads; -1: it has none */
+} ws_bp_layer;
+
+typedef enum { WS_GATE_NONE, WS_GATE_SOFTMAX, WS_GATE_SIGMOID, WS_GATE_SOFTMAX_WEIGHT, WS_GATE_SQRT_SOFTPLUS } ws_gate;
+
+typedef struct {
+    const ws_style *style;
+    bool guessed; /* the architecture is not described: computed as a plain decoder */
+    char architecture[64], name[128];
+    const char *file_type; /* "Q4_K_M", or NULL */
+    uint64_t n_layer, n_layer_all; /* that run; with those for multi-token prediction, which stay on disk */
+    uint64_t n_ctx_train, n_embd, n_vocab, n_params;
+    ws_bp_layer *layers; /* n_layer_all */
+    uint64_t n_expert, n_expert_groups, n_group_used, n_dense_lead;
+    bool expert_norm, expert_scale;
+    ws_gate gate;
+    uint64_t window;
+    uint64_t key_mla, value_mla, lora_q, lora_kv, n_rot; /* MLA: heads as they are computed, ranks */
+    uint64_t conv_kernel, d_inner, d_state, dt_rank, n_groups; /* recurrent layers */
+    bool dt_norm;
+    uint64_t n_altup, n_embd_altup, laurel_rank, altup_active; /* Gemma 3n */
+    bool final_cap, logit_scale, embd_scale, residual_scale, clamp_qkv, attn_scale;
+    /* Tensors: borrowed names and types, data unused. `sorted` is in the order of names. */
+    const ws_tensor *tensors;
+    const ws_tensor **sorted;
+    size_t n_tensors;
+    /* what the above points into */
+    ws_gguf *gguf;
+    ws_tensor *own_tensors;
+    struct ws_arena_holder *own_names;
+} ws_blueprint;
+
+enum { WS_MAX_MODEL_LAYERS = 1024 };
+
+/* From an open file, which the blueprint takes over (in failure as well). */
+WS_MUST_CHECK ws_status ws_blueprint_from_gguf(ws_blueprint **out, ws_gguf *g, ws_error *err);
+void ws_blueprint_close(ws_blueprint *bp); /* NULL is fine */
+
+/* By name; NULL when there is none. The second form puts the layer into a name with one %u. */
+const ws_tensor *ws_blueprint_tensor(const ws_blueprint *bp, const char *name);
+const ws_tensor *ws_blueprint_layer_tensor(const ws_blueprint *bp, const char *format, unsigned layer);
+
+/* ---- for those who make blueprints ---- */
+
+/* Sort the tensors, count parameters, find the vocabulary. `source` names the file in messages. */
+WS_MUST_CHECK ws_status ws_blueprint_index(ws_blueprint *bp, const char *source, ws_error *err);
+/* Which layers slide, by period; and which read whose cache. */
+void ws_blueprint_slide(ws_blueprint *bp, uint64_t period);
+
+/* The layer of "blk.7.attn_q.weight", or -1. */
+int64_t ws_tensor_layer(const char *name);
+
+#endif
