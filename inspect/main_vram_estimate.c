@@ -3,6 +3,7 @@
 #include "estimate_print.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Types that llama.cpp offers for its cache. */
@@ -28,9 +29,9 @@ static const struct {
     const char *theirs;
     const char *ours;
 } spellings[] = {
-    {"-ub", "--ubatch-size"}, {"-np", "--parallel"},       {"-fa", "--flash-attn"},    {"-ctk", "--cache-type-k"},
-    {"-ctv", "--cache-type-v"}, {"-ngl", "--n-gpu-layers"}, {"-ts", "--tensor-split"},  {"-kvu", "--kv-unified"},
-    {"-no-kvu", "--no-kv-unified"}, {"-cmoe", "--cpu-moe"}, {"-ncmoe", "--n-cpu-moe"},
+    {"-ub", "--ubatch-size"},       {"-np", "--parallel"},      {"-fa", "--flash-attn"},   {"-ctk", "--cache-type-k"},
+    {"-ctv", "--cache-type-v"},     {"-ngl", "--n-gpu-layers"}, {"-ts", "--tensor-split"}, {"-kvu", "--kv-unified"},
+    {"-no-kvu", "--no-kv-unified"}, {"-cmoe", "--cpu-moe"},     {"-ncmoe", "--n-cpu-moe"},
 };
 
 static void respell(int argc, char **argv) {
@@ -82,8 +83,7 @@ static ws_status settle(ws_est_options *out, const options *o, const ws_blueprin
     const bool server = strcmp(o->caller, "server") == 0;
     if (o->unified && o->not_unified)
         return ws_fail(err, WS_USAGE, "--kv-unified and --no-kv-unified exclude each other");
-    if (!o->ctx && !bp->n_ctx_train)
-        return ws_fail(err, WS_USAGE, "'%s' does not tell its context: give --ctx", path);
+    if (!o->ctx && !bp->n_ctx_train) return ws_fail(err, WS_USAGE, "'%s' does not tell its context: give --ctx", path);
     *out = (ws_est_options){
         .n_ctx = o->ctx ? (uint64_t)o->ctx : bp->n_ctx_train,
         .n_batch = (uint64_t)o->batch,
@@ -99,7 +99,9 @@ static ws_status settle(ws_est_options *out, const options *o, const ws_blueprin
         .type_v = cache_type(o->type_v, o->kv_type),
         .n_devices = t->n_devices,
         .n_gpu_layers = o->gpu_layers < 0 ? ALL : (uint64_t)o->gpu_layers,
-        .n_cpu_moe = o->cpu_moe ? ALL : o->cpu_moe_layers < 0 ? 0 : (uint64_t)o->cpu_moe_layers,
+        .n_cpu_moe = o->cpu_moe              ? ALL
+                     : o->cpu_moe_layers < 0 ? 0
+                                             : (uint64_t)o->cpu_moe_layers,
     };
     if (server) out->n_outputs = out->n_seq; /* a server wants the logits of each slot's last token only */
     for (unsigned i = 0; i < t->n_devices; i++) out->share[i] = (double)t->device[i].capacity; /* by free memory */
@@ -123,8 +125,14 @@ static ws_status estimate_model(const char *path, const ws_blueprint *bp, option
     ws_target target;
     ws_estimate e;
     ws_speed speed;
-    const ws_est_result result = {.path = path, .model = bp, .options = &settled, .estimate = &e, .target = &target,
-                                  .speed = &speed, .caller = o->caller, .engine = "llama.cpp"};
+    const ws_est_result result = {.path = path,
+                                  .model = bp,
+                                  .options = &settled,
+                                  .estimate = &e,
+                                  .target = &target,
+                                  .speed = &speed,
+                                  .caller = o->caller,
+                                  .engine = "llama.cpp"};
     WS_TRY(pick_target(&target, o, err));
     WS_TRY(settle(&settled, o, bp, &target, path, err));
     if (ws_estimate_run(&e, bp, &settled, err)) return ws_fail_in(err, "'%s'", path);
@@ -143,8 +151,13 @@ static ws_status estimate(const char *path, options *o, ws_error *err) {
 }
 
 int main(int argc, char **argv) {
-    options o = {.batch = 2048, .ubatch = 512, .flash_attn = "auto", .caller = "server", .gpu_layers = -1,
-                 .cpu_moe_layers = -1, .fits = true};
+    options o = {.batch = 2048,
+                 .ubatch = 512,
+                 .flash_attn = "auto",
+                 .caller = "server",
+                 .gpu_layers = -1,
+                 .cpu_moe_layers = -1,
+                 .fits = true};
     const ws_option rows[] = {
         {"ctx", 'c', WS_OPT_INT, &o.ctx, "N", "tokens of context (default: what the model was trained on)", 1,
          1LL << 31, NULL},
@@ -158,7 +171,8 @@ int main(int argc, char **argv) {
          NULL},
         {"no-kv-unified", 0, WS_OPT_FLAG, &o.not_unified, NULL, "each sequence has its part of the cache", 0, 0, NULL},
         {"batch-size", 'b', WS_OPT_INT, &o.batch, "N", "tokens handed over at a time (default 2048)", 1, 1 << 24, NULL},
-        {"ubatch-size", 0, WS_OPT_INT, &o.ubatch, "N", "tokens computed at a time (-ub; default 512)", 1, 1 << 24, NULL},
+        {"ubatch-size", 0, WS_OPT_INT, &o.ubatch, "N", "tokens computed at a time (-ub; default 512)", 1, 1 << 24,
+         NULL},
         {"flash-attn", 0, WS_OPT_CHOICE, &o.flash_attn, "on|off|auto", "flash attention (-fa; default auto)", 0, 0,
          switches},
         {"swa-full", 0, WS_OPT_FLAG, &o.swa_full, NULL, "sliding-window layers keep the whole context", 0, 0, NULL},
@@ -183,8 +197,9 @@ int main(int argc, char **argv) {
     const ws_command cmd = {
         .tool = "vram-estimate",
         .synopsis = "MODEL.gguf [options]",
-        .summary = "Tell how much memory a model takes when llama.cpp runs it: weights, KV cache, compute buffers, for\n"
-                   "each GPU and the host. Only the header of the file is read.",
+        .summary =
+            "Tell how much memory a model takes when llama.cpp runs it: weights, KV cache, compute buffers, for\n"
+            "each GPU and the host. Only the header of the file is read.",
         .notes = "Without --gpu, --apple or --cpu: one CUDA GPU without limit that holds all layers. Options carry\n"
                  "llama.cpp's names, short ones too (-c, -b, -ub, -np, -fa, -ctk, -ctv, -ngl, -ts), and its defaults.\n"
                  "Exit code 3: --must-fit was given and it does not fit.",

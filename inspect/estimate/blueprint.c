@@ -93,8 +93,8 @@ static ws_status read_layer(const reader *r, size_t i) {
     WS_TRY(of_layer(r, "expert_feed_forward_length", i, &l->n_ff_expert, MAX_SIZE));
     if (!l->n_ff_expert) l->n_ff_expert = l->n_ff;
     if (l->n_expert_used <= bp->n_expert) return WS_OK;
-    return ws_fail(r->err, WS_FORMAT, "'%s': %" PRIu64 " of %" PRIu64 " experts are used", path_of(r),
-                   l->n_expert_used, bp->n_expert);
+    return ws_fail(r->err, WS_FORMAT, "'%s': %" PRIu64 " of %" PRIu64 " experts are used", path_of(r), l->n_expert_used,
+                   bp->n_expert);
 }
 
 void ws_blueprint_slide(ws_blueprint *bp, uint64_t period) {
@@ -176,9 +176,9 @@ static ws_status read_experts(const reader *r) {
     WS_TRY(optional(r, "leading_dense_block_count", &bp->n_dense_lead, WS_MAX_MODEL_LAYERS));
     bp->expert_scale = has_factor(r, "expert_weights_scale", 1);
     bp->expert_norm = traits & WS_NORM_EXPERTS;
-    bp->gate = traits & WS_WEIGHTS_SOFTMAX ? WS_GATE_SOFTMAX_WEIGHT
+    bp->gate = traits & WS_WEIGHTS_SOFTMAX                        ? WS_GATE_SOFTMAX_WEIGHT
                : traits & (WS_SIGMOID_EXPERTS | WS_WEIGHT_BEFORE) ? WS_GATE_SIGMOID
-                                                                   : WS_GATE_SOFTMAX;
+                                                                  : WS_GATE_SOFTMAX;
     if (traits & WS_EXPERTS_BY_KEY) {
         WS_TRY(optional(r, "expert_gating_func", &gate, WS_GATE_SQRT_SOFTPLUS));
         WS_TRY(optional(r, "expert_weights_norm", &norm, 1));
@@ -261,7 +261,8 @@ static void read_labels(ws_blueprint *bp) {
     const ws_kv *name = ws_gguf_kv(bp->gguf, "general.name"), *type = ws_gguf_kv(bp->gguf, "general.file_type");
     ws_str s;
     uint64_t number;
-    if (name && ws_kv_str(name, &s)) snprintf(bp->name, sizeof bp->name, "%.*s", (int)(s.len < 127 ? s.len : 127), s.data);
+    if (name && ws_kv_str(name, &s))
+        snprintf(bp->name, sizeof bp->name, "%.*s", (int)(s.len < 127 ? s.len : 127), s.data);
     if (type && ws_kv_u64(type, &number)) bp->file_type = ws_file_type_name(number);
 }
 

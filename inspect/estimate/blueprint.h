@@ -15,35 +15,35 @@ typedef enum {
 } ws_family;
 
 enum {
-    WS_LAYER_NORM = 1 << 0,         /* not RMS norm */
-    WS_SCALED_EMBD = 1 << 1,        /* token embeddings are scaled */
-    WS_SCALED_Q = 1 << 2,           /* queries are scaled before attention, not in it */
-    WS_GELU = 1 << 3,               /* a feed-forward without gate: an activation of its own */
-    WS_MERGED_GATE = 1 << 4,        /* gate and up are one matrix */
-    WS_RESIDUAL_FIRST = 1 << 5,     /* residual + x, not x + residual */
-    WS_LATE_ROWS = 1 << 6,          /* rows that nobody asked for are dropped after the last layer, not within it */
-    WS_PARALLEL = 1 << 7,           /* feed-forward beside attention: x + attention(n(x)) + ffn(n(x)) */
+    WS_LAYER_NORM = 1 << 0,     /* not RMS norm */
+    WS_SCALED_EMBD = 1 << 1,    /* token embeddings are scaled */
+    WS_SCALED_Q = 1 << 2,       /* queries are scaled before attention, not in it */
+    WS_GELU = 1 << 3,           /* a feed-forward without gate: an activation of its own */
+    WS_MERGED_GATE = 1 << 4,    /* gate and up are one matrix */
+    WS_RESIDUAL_FIRST = 1 << 5, /* residual + x, not x + residual */
+    WS_LATE_ROWS = 1 << 6,      /* rows that nobody asked for are dropped after the last layer, not within it */
+    WS_PARALLEL = 1 << 7,       /* feed-forward beside attention: x + attention(n(x)) + ffn(n(x)) */
     WS_PARALLEL_ATTN_FIRST = 1 << 8,
-    WS_NO_ROPE = 1 << 9,            /* learned or no positions */
-    WS_ROPE_IF_SLIDING = 1 << 10,   /* only sliding layers rotate */
-    WS_ROPE_3_OF_4 = 1 << 11,       /* every fourth layer does not rotate */
+    WS_NO_ROPE = 1 << 9,          /* learned or no positions */
+    WS_ROPE_IF_SLIDING = 1 << 10, /* only sliding layers rotate */
+    WS_ROPE_3_OF_4 = 1 << 11,     /* every fourth layer does not rotate */
     WS_SINKS = 1 << 12,
-    WS_NORM_EXPERTS = 1 << 13,      /* weights of the chosen experts sum to one */
-    WS_WEIGHTS_SOFTMAX = 1 << 14,   /* softmax over the chosen, not over all */
-    WS_SIGMOID_EXPERTS = 1 << 15,   /* sigmoid unless the file says otherwise */
-    WS_EXPERTS_BY_KEY = 1 << 16,    /* normalization and gate are said in the file */
-    WS_SHARED_GATE = 1 << 17,       /* the shared expert has a gate (sigmoid) */
-    WS_SHARED_GATE_SILU = 1 << 18,  /* the same, computed as silu(x) / x */
-    WS_SHARED_FIRST = 1 << 19,      /* the shared expert before the others */
-    WS_WEIGHT_BEFORE = 1 << 20,     /* Llama 4: experts get weighted inputs; no softmax */
-    WS_SOFT_CAP = 1 << 21,          /* attention scores are capped */
-    WS_MROPE = 1 << 22,             /* four positions per token */
-    WS_QK_RMS = 1 << 23,            /* Q and K are normalized after rotation, without weights */
-    WS_ATTN_SCALE = 1 << 24,        /* queries are scaled by position */
-    WS_QK_NORM_AFTER = 1 << 25,     /* Q and K are normalized after rotation */
-    WS_NORM_OUTPUT_KEPT = 1 << 26,  /* the normalized last hidden state of all tokens is an output as well */
-    WS_HIDDEN_KEPT = 1 << 27,       /* the last hidden state of all tokens is an output as well */
-    WS_PRE_NORM_SPLIT = 1 << 28,    /* norm of Q and K over whole rows, before they are cut into heads */
+    WS_NORM_EXPERTS = 1 << 13,     /* weights of the chosen experts sum to one */
+    WS_WEIGHTS_SOFTMAX = 1 << 14,  /* softmax over the chosen, not over all */
+    WS_SIGMOID_EXPERTS = 1 << 15,  /* sigmoid unless the file says otherwise */
+    WS_EXPERTS_BY_KEY = 1 << 16,   /* normalization and gate are said in the file */
+    WS_SHARED_GATE = 1 << 17,      /* the shared expert has a gate (sigmoid) */
+    WS_SHARED_GATE_SILU = 1 << 18, /* the same, computed as silu(x) / x */
+    WS_SHARED_FIRST = 1 << 19,     /* the shared expert before the others */
+    WS_WEIGHT_BEFORE = 1 << 20,    /* Llama 4: experts get weighted inputs; no softmax */
+    WS_SOFT_CAP = 1 << 21,         /* attention scores are capped */
+    WS_MROPE = 1 << 22,            /* four positions per token */
+    WS_QK_RMS = 1 << 23,           /* Q and K are normalized after rotation, without weights */
+    WS_ATTN_SCALE = 1 << 24,       /* queries are scaled by position */
+    WS_QK_NORM_AFTER = 1 << 25,    /* Q and K are normalized after rotation */
+    WS_NORM_OUTPUT_KEPT = 1 << 26, /* the normalized last hidden state of all tokens is an output as well */
+    WS_HIDDEN_KEPT = 1 << 27,      /* the last hidden state of all tokens is an output as well */
+    WS_PRE_NORM_SPLIT = 1 << 28,   /* norm of Q and K over whole rows, before they are cut into heads */
 };
 
 typedef struct {
@@ -69,7 +69,7 @@ typedef struct {
     const ws_style *style;
     bool guessed; /* the architecture is not described: computed as a plain decoder */
     char architecture[64], name[128];
-    const char *file_type; /* "Q4_K_M", or NULL */
+    const char *file_type;         /* "Q4_K_M", or NULL */
     uint64_t n_layer, n_layer_all; /* that run; with those for multi-token prediction, which stay on disk */
     uint64_t n_ctx_train, n_embd, n_vocab, n_params;
     ws_bp_layer *layers; /* n_layer_all */
@@ -77,7 +77,7 @@ typedef struct {
     bool expert_norm, expert_scale;
     ws_gate gate;
     uint64_t window;
-    uint64_t key_mla, value_mla, lora_q, lora_kv, n_rot; /* MLA: heads as they are computed, ranks */
+    uint64_t key_mla, value_mla, lora_q, lora_kv, n_rot;       /* MLA: heads as they are computed, ranks */
     uint64_t conv_kernel, d_inner, d_state, dt_rank, n_groups; /* recurrent layers */
     bool dt_norm;
     uint64_t n_altup, n_embd_altup, laurel_rank, altup_active; /* Gemma 3n */

@@ -24,8 +24,8 @@ static ws_node *weight_node(ws_builder *b, const ws_tensor *t, int backend) {
 }
 
 ws_node *ws_weight(ws_builder *b, const char *format, unsigned layer) {
-    const ws_tensor *t = strchr(format, '%') ? ws_blueprint_layer_tensor(b->bp, format, layer)
-                                             : ws_blueprint_tensor(b->bp, format);
+    const ws_tensor *t =
+        strchr(format, '%') ? ws_blueprint_layer_tensor(b->bp, format, layer) : ws_blueprint_tensor(b->bp, format);
     return t ? weight_node(b, t, b->p->tensor_backend[t - b->bp->tensors]) : NULL;
 }
 
@@ -48,7 +48,8 @@ ws_node *ws_need_weight(ws_builder *b, const char *format, unsigned layer) {
     return &b->g->dummy;
 }
 
-static ws_node *cache_node(ws_builder *b, ws_dtype type, uint64_t width, uint64_t cells, uint64_t streams, unsigned il) {
+static ws_node *cache_node(ws_builder *b, ws_dtype type, uint64_t width, uint64_t cells, uint64_t streams,
+                           unsigned il) {
     ws_node *n = ws_op_tensor(b->g, type, width, cells, streams, 1);
     n->home = b->p->layer_backend[il];
     return n;
@@ -118,7 +119,8 @@ static ws_node *rotation(ws_builder *b, ws_dtype type, bool sliding, bool v) {
     const uint64_t first = v ? b->bp->layers[0].head_v : b->bp->layers[0].head_k;
     if (!ws_dtype_is_quantized(type) || !head || first % MIN_ROTATION) return NULL;
     const uint64_t n = v ? MIN_ROTATION : head & (~head + 1);
-    return ws_op_input(b->g, WS_TYPE_F32, n < MIN_ROTATION ? MIN_ROTATION : n, n < MIN_ROTATION ? MIN_ROTATION : n, 1, 1);
+    return ws_op_input(b->g, WS_TYPE_F32, n < MIN_ROTATION ? MIN_ROTATION : n, n < MIN_ROTATION ? MIN_ROTATION : n, 1,
+                       1);
 }
 
 ws_cache_inputs ws_build_cache_inputs(ws_builder *b, bool sliding, bool k_only) {
@@ -217,8 +219,7 @@ static ws_node *gate_probabilities(ws_builder *b, ws_node *logits) {
     switch (b->bp->gate) {
     case WS_GATE_SIGMOID: return ws_op_unary(b->g, WS_UNARY_SIGMOID, logits);
     case WS_GATE_SOFTMAX_WEIGHT: return logits;
-    case WS_GATE_SQRT_SOFTPLUS:
-        return ws_op_same(b->g, WS_OP_SQRT, ws_op_unary(b->g, WS_UNARY_SOFTPLUS, logits), NULL);
+    case WS_GATE_SQRT_SOFTPLUS: return ws_op_same(b->g, WS_OP_SQRT, ws_op_unary(b->g, WS_UNARY_SOFTPLUS, logits), NULL);
     default: return ws_op_soft_max(b->g, logits, NULL, NULL);
     }
 }

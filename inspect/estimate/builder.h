@@ -17,7 +17,7 @@ typedef struct {
     ws_dtype type_k, type_v;
     uint64_t widest_v; /* without flash attention rows of V are as wide as the widest layer's */
     int8_t output_backend;
-    const int8_t *layer_backend; /* n_layer_all */
+    const int8_t *layer_backend;  /* n_layer_all */
     const int8_t *tensor_backend; /* of blueprint->tensors */
 } ws_pass;
 
@@ -31,8 +31,8 @@ typedef struct {
     const ws_blueprint *bp;
     const ws_pass *p;
     const ws_machine *m;
-    ws_node **weights;    /* per tensor, made when first asked for */
-    ws_node **k, **v;     /* caches per layer */
+    ws_node **weights;       /* per tensor, made when first asked for */
+    ws_node **k, **v;        /* caches per layer */
     ws_node **conv, **state; /* recurrent layers */
     ws_node *positions, *out_ids, *state_ids, *state_ids_main, *state_ids_extra, *attn_scale;
     ws_cache_inputs full, sliding;

@@ -122,8 +122,7 @@ static ws_node *parallel_layer(ws_builder *b, ws_node *x, unsigned layer) {
     ws_node *in = ws_build_norm(b, x, "blk.%u.attn_norm", (int)layer), *attn = attend(b, in, layer);
     if (drops_here(b, layer)) attn = drop_rows(b, attn), x = drop_rows(b, x), in = drop_rows(b, in);
     ws_node *ffn = feed_forward(b, in, layer);
-    if (traits(b) & WS_PARALLEL_ATTN_FIRST)
-        return ws_op_same(g, WS_OP_ADD, ws_op_same(g, WS_OP_ADD, attn, ffn), x);
+    if (traits(b) & WS_PARALLEL_ATTN_FIRST) return ws_op_same(g, WS_OP_ADD, ws_op_same(g, WS_OP_ADD, attn, ffn), x);
     return ws_op_same(g, WS_OP_ADD, ws_op_same(g, WS_OP_ADD, ffn, x), attn);
 }
 

@@ -99,8 +99,7 @@ static uint64_t sliding_cells(sizes *s) {
 
 static uint64_t widest_v(const ws_blueprint *bp) {
     uint64_t widest = 0;
-    for (size_t i = 0; i < bp->n_layer_all; i++)
-        widest = max(widest, bp->layers[i].n_head_kv * bp->layers[i].head_v);
+    for (size_t i = 0; i < bp->n_layer_all; i++) widest = max(widest, bp->layers[i].n_head_kv * bp->layers[i].head_v);
     return widest;
 }
 
@@ -179,6 +178,25 @@ static ws_pass pass_of(sizes *s) {
     };
 }
 
+/* For architectures that are not described and differ so much from a plain decoder that no graph can be built: the
+ * largest of the feed-forward's results, the scores without flash attention, and the logits, beside the mask. */
+static void guess_compute(sizes *s, const ws_pass *p) {
+    uint64_t ff = 0, heads = 0;
+    for (size_t i = 0; i < s->bp->n_layer; i++) {
+        const ws_bp_layer *l = &s->bp->layers[i];
+        ff = max(ff, max(l->n_ff, mul(s, l->n_ff_expert, l->n_expert_used)));
+        heads = max(heads, l->n_head);
+    }
+    const uint64_t mask = mul(s, mul(s, p->full_cells, p->n_tokens), p->flash_attn ? 2 : FLOAT);
+    uint64_t row = add(s, mul(s, 3, ff), mul(s, 3, s->bp->n_embd));
+    if (!p->flash_attn) row = max(row, mul(s, heads, p->full_cells));
+    const uint64_t body = add(s, mask, mul(s, mul(s, row, p->n_tokens), FLOAT));
+    const uint64_t logits = mul(s, mul(s, add(s, s->bp->n_vocab, s->bp->n_embd), p->n_outputs), FLOAT);
+    const uint64_t host = add(s, mask, mul(s, mul(s, 2 * s->bp->n_embd, p->n_tokens), FLOAT));
+    for (int b = 0; b < s->place.machine.n_backends; b++) memory(s, b)->compute = max(body, logits);
+    if (s->e->n_devices) s->e->host.compute = host;
+}
+
 static ws_status add_compute(sizes *s, bool *retry, ws_error *err) {
     ws_graph g;
     uint64_t bytes[WS_MAX_BACKENDS] = {0};
@@ -187,11 +205,13 @@ static ws_status add_compute(sizes *s, bool *retry, ws_error *err) {
     if (!s->bad) ws_build_graph(&g, s->bp, &p, &s->place.machine);
     *retry = !g.failed && s->o->flash_auto && s->e->flash_attn && !flash_supported(&g, s);
     ws_status status = WS_OK;
-    if (g.failed)
+    const bool guess = g.failed == WS_FORMAT && s->bp->guessed;
+    if (g.failed && !guess)
         status = ws_fail(err, g.failed, "%s", g.err.msg);
-    else if (!*retry)
+    else if (!guess && !*retry)
         status = ws_schedule_graph(&g, &s->place.machine, bytes, err);
     for (int b = 0; b < s->place.machine.n_backends; b++) memory(s, b)->compute = bytes[b];
+    if (guess) guess_compute(s, &p);
     ws_graph_free(&g);
     return status;
 }

@@ -19,10 +19,10 @@ typedef struct {
     bool flash_auto; /* flash_attn is on, but is given up where a GPU cannot do it */
     bool swa_full;   /* sliding layers keep the whole context */
     ws_dtype type_k, type_v;
-    unsigned n_devices;          /* GPUs; 0: the CPU alone */
-    uint64_t n_gpu_layers;       /* the last so many, of which the first to count is the output; large: all */
+    unsigned n_devices;           /* GPUs; 0: the CPU alone */
+    uint64_t n_gpu_layers;        /* the last so many, of which the first to count is the output; large: all */
     double share[WS_MAX_DEVICES]; /* of the layers, in any unit; all 0: equal */
-    uint64_t n_cpu_moe;          /* layers whose experts stay on the CPU */
+    uint64_t n_cpu_moe;           /* layers whose experts stay on the CPU */
 } ws_est_options;
 
 /* A kind of cache and its share. */

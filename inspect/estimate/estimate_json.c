@@ -1,6 +1,5 @@
 /* The JSON of an estimate. Keys are stable; `schema` counts changes that break readers. */
 #include "estimate_print.h"
-
 #include "json_out.h"
 
 #include <ctype.h>
@@ -48,7 +47,8 @@ static void put_options(ws_json_out *j, const ws_est_result *r) {
     ws_json_bool(j, "swa_full", o->swa_full);
     put_type(j, "cache_type_k", o->type_k);
     put_type(j, "cache_type_v", o->type_v);
-    ws_json_u64_out(j, "n_gpu_layers", o->n_gpu_layers > r->model->n_layer_all ? r->model->n_layer_all + 1 : o->n_gpu_layers);
+    ws_json_u64_out(j, "n_gpu_layers",
+                    o->n_gpu_layers > r->model->n_layer_all ? r->model->n_layer_all + 1 : o->n_gpu_layers);
     ws_json_u64_out(j, "n_cpu_moe", o->n_cpu_moe);
 }
 
@@ -122,7 +122,8 @@ static void put_speed(ws_json_out *j, const ws_speed *s) {
     put_rate(j, "high", s->empty * WS_SPEED_HIGH);
     ws_json_u64_out(j, "weights_bytes_per_token", s->weights);
     ws_json_u64_out(j, "cache_bytes_per_token", s->cache);
-    ws_json_text(j, "assumption", "one sequence; every token reads its weights and the cache once at the memory's bandwidth");
+    ws_json_text(j, "assumption",
+                 "one sequence; every token reads its weights and the cache once at the memory's bandwidth");
     ws_json_close(j);
 }
 

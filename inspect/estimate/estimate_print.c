@@ -16,7 +16,9 @@ static bool holds(const ws_device *d, const ws_est_memory *m) {
     return !d->capacity || m->total + d->overhead_low <= d->capacity;
 }
 
-bool ws_device_fits(const ws_est_result *r, unsigned i) { return holds(&r->target->device[i], &r->estimate->device[i]); }
+bool ws_device_fits(const ws_est_result *r, unsigned i) {
+    return holds(&r->target->device[i], &r->estimate->device[i]);
+}
 
 bool ws_result_fits(const ws_est_result *r) {
     uint64_t all = r->estimate->host.total;
@@ -51,7 +53,9 @@ static void print_model(FILE *f, const ws_est_result *r) {
     fprintf(f, ", %s%s%s%s parameters, %" PRIu64 " layers\n", type ? type : "", r->as ? " (not made yet)" : "",
             type ? ", " : "", ws_format_short(n, (double)m->n_params), m->n_layer);
     if (m->guessed)
-        fprintf(f, "This architecture is not described here: cache and compute buffers are guessed as a plain decoder's.\n");
+        fprintf(
+            f,
+            "This architecture is not described here: cache and compute buffers are guessed as a plain decoder's.\n");
 }
 
 static void print_options(FILE *f, const ws_est_result *r) {
@@ -99,8 +103,8 @@ static void print_verdict(FILE *f, const ws_device *d, const ws_est_memory *m) {
     if (!holds(d, m))
         fprintf(f, "DOES NOT FIT: %.2f GiB too much\n", -left + (double)d->overhead_low / GIB);
     else if (m->total + d->overhead_high > d->capacity)
-        fprintf(f, "tight: %.2f GiB are left, and the driver takes %.2f to %.2f\n", left,
-                (double)d->overhead_low / GIB, (double)d->overhead_high / GIB);
+        fprintf(f, "tight: %.2f GiB are left, and the driver takes %.2f to %.2f\n", left, (double)d->overhead_low / GIB,
+                (double)d->overhead_high / GIB);
     else
         fprintf(f, "fits: %.2f GiB are left\n", left);
 }
@@ -135,8 +139,8 @@ static void print_speed(FILE *f, const ws_speed *s) {
         fputs(" (tokens per second: give a card by name, or --bandwidth).\n", f);
         return;
     }
-    fprintf(f, ":\nat most %.1f tokens/s (%.1f at full context), from the bandwidth; %.1f to %.1f are usual.\n", s->empty,
-            s->full, s->empty * WS_SPEED_LOW, s->empty * WS_SPEED_HIGH);
+    fprintf(f, ":\nat most %.1f tokens/s (%.1f at full context), from the bandwidth; %.1f to %.1f are usual.\n",
+            s->empty, s->full, s->empty * WS_SPEED_LOW, s->empty * WS_SPEED_HIGH);
 }
 
 void ws_estimate_print(FILE *f, const ws_est_result *r) {

@@ -1,8 +1,7 @@
 /* Families that are no plain decoders: DeepSeek's latent attention, Gemma 3n, Mamba, gated delta nets; and the start
  * and end that all share. Source: src/models of llama.cpp 0c1e570. */
-#include "builder.h"
-
 #include "alloc.h"
+#include "builder.h"
 
 #include <stdlib.h>
 
@@ -88,7 +87,8 @@ static ws_node *absorbed(ws_builder *b, ws_node *q, ws_node *latent, ws_node *k_
     const uint64_t ne[4] = {bp->lora_kv, k->ne[1], k->ne[2], k->ne[3]};
     ws_node *v = ws_op_view(g, k, ne, k->nb[1], k->nb[2], k->nb[3], 0);
     ws_node *up = ws_need_weight(b, "blk.%u.attn_v_b.weight", il);
-    return ws_mul_mat(b, "blk.%u.attn_output.weight", il, ws_build_scores(b, queries, k, v, b->full.mask, NULL, up, il));
+    return ws_mul_mat(b, "blk.%u.attn_output.weight", il,
+                      ws_build_scores(b, queries, k, v, b->full.mask, NULL, up, il));
 }
 
 /* Files made before the projections were split: keys and values of all heads are stored. */

@@ -9,11 +9,12 @@ typedef struct {
     struct {
         ws_node *node;
         const ws_node *until; /* computed before `node` may be overwritten */
-    } *entry;
+    } * entry;
     size_t n, cap;
 } ws_kept_list;
 
-/* Look through the n nodes of a GPU's part of the graph. The entries come out in the order of `until`. The caller frees kept->entry. */
+/* Look through the n nodes of a GPU's part of the graph. The entries come out in the order of `until`. The caller frees
+ * kept->entry. */
 void ws_find_kept(ws_graph *g, ws_node *const *nodes, size_t n, ws_kept_list *kept);
 
 #endif

@@ -90,8 +90,8 @@ uint64_t ws_node_bytes(const ws_node *n) {
     const uint64_t block = ws_dtype_get(n->type)->block_elements;
     for (int i = 0; i < 4; i++)
         if (!n->ne[i]) return 0;
-    uint64_t bytes = block == 1 ? ws_dtype_get(n->type)->block_bytes + (n->ne[0] - 1) * n->nb[0]
-                                : n->ne[0] * n->nb[0] / block;
+    uint64_t bytes =
+        block == 1 ? ws_dtype_get(n->type)->block_bytes + (n->ne[0] - 1) * n->nb[0] : n->ne[0] * n->nb[0] / block;
     for (int i = 1; i < 4; i++) bytes += (n->ne[i] - 1) * n->nb[i];
     return bytes;
 }
@@ -245,9 +245,7 @@ ws_node *ws_op_sum_rows(ws_graph *g, ws_node *a) {
     return result(g, WS_OP_SUM_ROWS, a, NULL, 1, a->ne[1], a->ne[2], a->ne[3]);
 }
 
-ws_node *ws_op_mean(ws_graph *g, ws_node *a) {
-    return result(g, WS_OP_MEAN, a, NULL, 1, a->ne[1], a->ne[2], a->ne[3]);
-}
+ws_node *ws_op_mean(ws_graph *g, ws_node *a) { return result(g, WS_OP_MEAN, a, NULL, 1, a->ne[1], a->ne[2], a->ne[3]); }
 
 ws_node *ws_op_glu(ws_graph *g, ws_node *a, ws_node *b) {
     return result(g, WS_OP_GLU, a, b, b ? a->ne[0] : a->ne[0] / 2, a->ne[1], a->ne[2], a->ne[3]);

@@ -67,15 +67,15 @@ struct ws_node {
     ws_gop op;
     ws_unary unary;
     unsigned flags;
-    bool weight;      /* stored with the model */
-    bool seen;        /* part of the graph already */
-    int8_t home;      /* backend whose memory holds it beforehand (weights, caches); -1: none, the allocator places it */
-    int8_t backend;   /* chosen by the scheduler; -1: not yet */
-    int16_t layer;    /* flash attention: of which layer */
-    uint64_t offset;  /* views: bytes into `base` */
-    uint32_t uses;    /* how many nodes of the graph read it */
-    ws_node *base;    /* views: the tensor that owns the memory, never a view itself */
-    ws_node *copies;  /* copies on other backends, chained by next_copy */
+    bool weight;     /* stored with the model */
+    bool seen;       /* part of the graph already */
+    int8_t home;     /* backend whose memory holds it beforehand (weights, caches); -1: none, the allocator places it */
+    int8_t backend;  /* chosen by the scheduler; -1: not yet */
+    int16_t layer;   /* flash attention: of which layer */
+    uint64_t offset; /* views: bytes into `base` */
+    uint32_t uses;   /* how many nodes of the graph read it */
+    ws_node *base;   /* views: the tensor that owns the memory, never a view itself */
+    ws_node *copies; /* copies on other backends, chained by next_copy */
     ws_node *next_copy;
     int8_t copy_backend;
     uint8_t copy_index;
@@ -118,7 +118,7 @@ uint64_t ws_node_rows(const ws_node *n);
 uint64_t ws_node_bytes(const ws_node *n); /* from the first to the last element */
 uint64_t ws_row_bytes(ws_dtype type, uint64_t elements);
 bool ws_node_contiguous(const ws_node *n);
-bool ws_node_contiguous_rows(const ws_node *n); /* elements of a row are adjacent */
+bool ws_node_contiguous_rows(const ws_node *n);             /* elements of a row are adjacent */
 bool ws_node_contiguous_above(const ws_node *n, int first); /* dimensions above `first` are packed */
 bool ws_node_same_layout(const ws_node *a, const ws_node *b);
 bool ws_node_same_shape(const ws_node *a, const ws_node *b);
@@ -148,8 +148,8 @@ ws_node *ws_op_repeat_4d(ws_graph *g, ws_node *a, uint64_t ne0, uint64_t ne1, ui
 ws_node *ws_op_pad(ws_graph *g, ws_node *a, uint64_t p0);
 ws_node *ws_op_sum_rows(ws_graph *g, ws_node *a);
 ws_node *ws_op_mean(ws_graph *g, ws_node *a);
-ws_node *ws_op_glu(ws_graph *g, ws_node *a, ws_node *b);              /* b NULL: both halves in a */
-ws_node *ws_op_argsort_top_k(ws_graph *g, ws_node *a, uint64_t k);    /* [k, ...] of I32 */
+ws_node *ws_op_glu(ws_graph *g, ws_node *a, ws_node *b);           /* b NULL: both halves in a */
+ws_node *ws_op_argsort_top_k(ws_graph *g, ws_node *a, uint64_t k); /* [k, ...] of I32 */
 ws_node *ws_op_soft_max(ws_graph *g, ws_node *a, ws_node *mask, ws_node *sinks);
 ws_node *ws_op_flash_attn(ws_graph *g, ws_node *q, ws_node *k, ws_node *v, ws_node *mask, ws_node *sinks);
 ws_node *ws_op_ssm_conv(ws_graph *g, ws_node *x, ws_node *kernel);

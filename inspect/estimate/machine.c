@@ -5,8 +5,8 @@
 enum {
     DEVICE_ALIGNMENT = 128,
     HOST_ALIGNMENT = 32,
-    ROW_PAD = 512,    /* CUDA kernels read quantized rows in steps of this many elements */
-    KQ_STRIDE = 256,  /* cells that flash attention takes at a time */
+    ROW_PAD = 512,   /* CUDA kernels read quantized rows in steps of this many elements */
+    KQ_STRIDE = 256, /* cells that flash attention takes at a time */
     CONV_THREADS = 128,
 };
 
@@ -20,7 +20,7 @@ typedef enum { NO_KERNEL, VECTOR_KERNEL, TENSOR_KERNEL } kernel;
  * per KV head must be a multiple of. */
 static const struct {
     uint16_t k, v, group;
-} heads[] = {{40, 0, 0}, {64, 0, 0},  {72, 0, 0},   {80, 0, 0},    {96, 0, 0},  {112, 0, 0},
+} heads[] = {{40, 0, 0},  {64, 0, 0},  {72, 0, 0},    {80, 0, 0},     {96, 0, 0},  {112, 0, 0},
              {128, 0, 0}, {256, 0, 0}, {192, 128, 8}, {320, 256, 32}, {512, 0, 1}, {576, 512, 1}};
 
 static bool has_kernel(const ws_node *q, const ws_node *k, const ws_node *v, bool grouped) {

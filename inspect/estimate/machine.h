@@ -8,8 +8,8 @@
 enum { WS_MAX_BACKENDS = 17, WS_OFFLOAD_TOKENS = 32 };
 
 typedef struct {
-    int n_backends;     /* GPUs and the CPU behind them */
-    unsigned n_copies;  /* of inputs: 4 when batches are pipelined over several GPUs, else 1 */
+    int n_backends;    /* GPUs and the CPU behind them */
+    unsigned n_copies; /* of inputs: 4 when batches are pipelined over several GPUs, else 1 */
 } ws_machine;
 
 static inline int ws_machine_cpu(const ws_machine *m) { return m->n_backends - 1; }

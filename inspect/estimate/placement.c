@@ -8,11 +8,12 @@
 
 static const char *const input_tensors[] = {"token_embd.weight", "position_embd.weight", "token_types.weight",
                                             "per_layer_token_embd.weight", NULL};
-static const char *const output_tensors[] = {"output.",     "output_norm.",      "cls.",    "dense_2.",
-                                             "dense_3.", "altup_proj.",       "altup_unembd_proj.", NULL};
+static const char *const output_tensors[] = {"output.",     "output_norm.",       "cls.", "dense_2.", "dense_3.",
+                                             "altup_proj.", "altup_unembd_proj.", NULL};
 static const char *const shared_tensors[] = {"rope_freqs.", "rope_factors_", NULL};
-static const char *const expert_infixes[] = {".ffn_up_exps", ".ffn_down_exps", ".ffn_gate_exps", ".ffn_gate_up_exps",
-                                             ".ffn_up_chexps", ".ffn_down_chexps", ".ffn_gate_chexps", NULL};
+static const char *const expert_infixes[] = {
+    ".ffn_up_exps",   ".ffn_down_exps",   ".ffn_gate_exps",   ".ffn_gate_up_exps",
+    ".ffn_up_chexps", ".ffn_down_chexps", ".ffn_gate_chexps", NULL};
 
 static bool starts_with_one(const char *name, const char *const *list) {
     for (; *list; list++)

@@ -97,7 +97,7 @@ typedef struct {
 
 static delta_sizes sizes_of(const ws_builder *b) {
     const ws_blueprint *bp = b->bp;
-    return (delta_sizes){bp->d_state,          bp->n_groups, bp->dt_rank, bp->d_inner / bp->dt_rank,
+    return (delta_sizes){bp->d_state,   bp->n_groups, bp->dt_rank, bp->d_inner / bp->dt_rank,
                          seq_tokens(b), b->p->n_seqs};
 }
 
@@ -127,7 +127,8 @@ static ws_node *mixed(ws_builder *b, ws_node *x, const delta_sizes *s, ws_node *
     return ws_op_concat(g, ws_op_concat(g, q, k, 0), values, 0);
 }
 
-static void beta_and_gate(ws_builder *b, ws_node *x, const delta_sizes *s, ws_node **beta, ws_node **gate, unsigned il) {
+static void beta_and_gate(ws_builder *b, ws_node *x, const delta_sizes *s, ws_node **beta, ws_node **gate,
+                          unsigned il) {
     ws_graph *g = b->g;
     ws_node *ba = ws_mul_mat(b, "blk.%u.ssm_ba.weight", il, x);
     const uint64_t per_head = s->v_heads / s->k_heads;

@@ -2,8 +2,8 @@
  * spread from GPU results to their neighbours, and wherever a backend needs what another one has, a copy is made. */
 #include "scheduler.h"
 
-#include "allocator.h"
 #include "alloc.h"
+#include "allocator.h"
 #include "fusion.h"
 
 #include <stdlib.h>
@@ -17,7 +17,7 @@ typedef struct {
     struct split {
         size_t start, end, inputs_start, inputs_end;
         int backend;
-    } *splits;
+    } * splits;
     size_t n_splits, splits_cap;
 } scheduler;
 
@@ -242,7 +242,8 @@ static void put_leaves(scheduler *s) {
     for (size_t i = 0; i < s->graph_inputs.n; i++) {
         ws_node *leaf = s->graph_inputs.node[i];
         put(s, &s->leaves, leaf, leaf->backend);
-        for (unsigned c = 1; c < s->m->n_copies; c++) put(s, &s->leaves, copy_on(leaf, leaf->backend, c), leaf->backend);
+        for (unsigned c = 1; c < s->m->n_copies; c++)
+            put(s, &s->leaves, copy_on(leaf, leaf->backend, c), leaf->backend);
     }
     for (size_t k = 0; k < s->n_splits && s->m->n_copies > 1; k++)
         for (size_t i = s->splits[k].inputs_start; i < s->splits[k].inputs_end; i++)

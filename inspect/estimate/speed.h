@@ -6,8 +6,8 @@
 #include "target.h"
 
 typedef struct {
-    uint64_t weights;  /* bytes that one token reads: experts that are not used and unread embeddings left out */
-    uint64_t cache;    /* at the end of the context */
+    uint64_t weights;   /* bytes that one token reads: experts that are not used and unread embeddings left out */
+    uint64_t cache;     /* at the end of the context */
     double empty, full; /* tokens per second with an empty and a full context; 0: a bandwidth is unknown */
 } ws_speed;
 

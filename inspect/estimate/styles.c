@@ -1,5 +1,5 @@
-/* How architectures compute, as far as their temporary results differ. Sources: src/models of llama.cpp 0c1e570. Sliding windows that
- * llama.cpp ignores (llama, phi3) have no period here. */
+/* How architectures compute, as far as their temporary results differ. Sources: src/models of llama.cpp 0c1e570.
+ * Sliding windows that llama.cpp ignores (llama, phi3) have no period here. */
 #include "blueprint.h"
 
 #include <string.h>
@@ -23,8 +23,7 @@ static const ws_style styles[] = {
     {"gpt-oss", WS_FAMILY_DECODER, WS_LATE_ROWS | WS_HIDDEN_KEPT | WS_SINKS | WS_WEIGHTS_SOFTMAX, 2, 0},
     {"deepseek2", WS_FAMILY_LATENT, WS_EXPERTS_BY_KEY | WS_NORM_OUTPUT_KEPT, 0, 0},
     {"mamba", WS_FAMILY_MAMBA, 0, 0, 0},
-    {"qwen3next", WS_FAMILY_DELTA_NET,
-     WS_NORM_EXPERTS | WS_SHARED_GATE | WS_LATE_ROWS | WS_NORM_OUTPUT_KEPT, 0, 0},
+    {"qwen3next", WS_FAMILY_DELTA_NET, WS_NORM_EXPERTS | WS_SHARED_GATE | WS_LATE_ROWS | WS_NORM_OUTPUT_KEPT, 0, 0},
     {"smollm3", WS_FAMILY_DECODER, WS_ROPE_3_OF_4, 0, 0},
     {"glm4", WS_FAMILY_DECODER, WS_MERGED_GATE, 0, 0},
     {"glm4moe", WS_FAMILY_DECODER, MOE_KEYS | WS_NORM_OUTPUT_KEPT, 0, 0},

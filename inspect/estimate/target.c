@@ -120,8 +120,10 @@ static bool parse_size(const char *text, size_t len, double *gib) {
 }
 
 static ws_status unknown_gpu(const char *name, size_t len, ws_error *err) {
-    return ws_fail(err, WS_USAGE, "--gpu: '%.*s' is neither a known card (rtx-4090, rx-7900-xtx, h100, ...) nor a size "
-                   "(24GiB)", (int)(len < 60 ? len : 60), name);
+    return ws_fail(err, WS_USAGE,
+                   "--gpu: '%.*s' is neither a known card (rtx-4090, rx-7900-xtx, h100, ...) nor a size "
+                   "(24GiB)",
+                   (int)(len < 60 ? len : 60), name);
 }
 
 static ws_status parse_group(ws_target *t, const char *text, size_t len, ws_error *err) {
@@ -153,7 +155,8 @@ ws_status ws_target_parse_apple(ws_target *t, const char *text, ws_error *err) {
     char *end = NULL;
     const double gb = dash ? strtod(dash + 1, &end) : 0;
     if (!h || !(gb >= 4 && gb <= 2048) || (*end && strcasecmp(end, "GB") != 0))
-        return ws_fail(err, WS_USAGE, "--apple: '%.40s' is not a chip and its memory in GB, like m3-16 or m4-max-64", text);
+        return ws_fail(err, WS_USAGE, "--apple: '%.40s' is not a chip and its memory in GB, like m3-16 or m4-max-64",
+                       text);
     ws_target_cpu(t);
     ws_device *d = &t->device[t->n_devices++];
     *d = (ws_device){.capacity = (uint64_t)(gb * GIB * (gb < 36 ? 2.0 / 3 : 0.75)), .bandwidth = h->gb_per_second * GB};

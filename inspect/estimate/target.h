@@ -6,8 +6,8 @@
 
 typedef struct {
     char name[64];
-    uint64_t capacity;                   /* bytes; 0: without limit, or unknown */
-    double bandwidth;                    /* bytes per second; 0: unknown */
+    uint64_t capacity;                    /* bytes; 0: without limit, or unknown */
+    double bandwidth;                     /* bytes per second; 0: unknown */
     uint64_t overhead_low, overhead_high; /* what the driver takes beside llama.cpp's buffers */
 } ws_device;
 
