@@ -16,7 +16,7 @@ typedef struct {
     size_t n_overrides;
     const ws_imatrix *imatrix; /* NULL: none */
     bool allow_requantize;     /* sources that are quantized already */
-    bool dry_run;              /* a plan only: that an importance matrix is missing is no error */
+    bool dry_run;              /* a plan only: what the work would be refused for is noted in it */
     uint32_t cpu_flags;
 } ws_plan_options;
 
@@ -30,6 +30,7 @@ typedef struct {
     size_t n_fallback;
     uint64_t bytes_from, bytes_to; /* tensor data */
     uint64_t n_elements;
+    ws_error problem; /* of a dry run; code WS_OK: none */
 } ws_quantize_plan;
 
 /* Choose and check: every conversion is one that this program has. Release with ws_quantize_plan_free(). */

@@ -25,23 +25,32 @@ static ws_status check_choice(const ws_choice *c, const ws_gguf *g, const ws_pla
     return WS_OK;
 }
 
-ws_status ws_quantize_plan_make(ws_quantize_plan *plan, const ws_gguf *g, const ws_plan_options *o, ws_error *err) {
-    *plan = (ws_quantize_plan){.options = *o};
-    WS_TRY(ws_model_facts_read(&plan->facts, g, o->overrides, o->n_overrides, err));
-    ws_status status =
-        ws_recipe_choose(&plan->chosen, o->recipe, &o->choose, &plan->facts, g->tensors, g->n_tensors, err);
-    if (!status && (o->imatrix || !o->dry_run)) status = ws_imatrix_bind(o->imatrix, &plan->chosen, err);
-    plan->choices = plan->chosen.list, plan->n = plan->chosen.n;
-    for (size_t i = 0; i < plan->n && !status; i++) {
+/* Everything that would be refused once the work has begun. */
+static ws_status check_all(ws_quantize_plan *plan, const ws_gguf *g, ws_error *err) {
+    WS_TRY(ws_imatrix_bind(plan->options.imatrix, &plan->chosen, err));
+    for (size_t i = 0; i < plan->n; i++) WS_TRY(check_choice(&plan->choices[i], g, &plan->options, err));
+    return WS_OK;
+}
+
+static void add_up(ws_quantize_plan *plan) {
+    for (size_t i = 0; i < plan->n; i++) {
         const ws_choice *c = &plan->choices[i];
-        status = check_choice(c, g, o, err);
         plan->bytes_from += c->tensor->bytes;
         plan->bytes_to += ws_bytes_of(c->type, c->tensor->n_elements);
         plan->n_elements += c->tensor->n_elements;
         plan->n_fallback += c->fallback;
     }
-    if (status) ws_quantize_plan_free(plan);
-    return status;
+}
+
+ws_status ws_quantize_plan_make(ws_quantize_plan *plan, const ws_gguf *g, const ws_plan_options *o, ws_error *err) {
+    *plan = (ws_quantize_plan){.options = *o};
+    WS_TRY(ws_model_facts_read(&plan->facts, g, o->overrides, o->n_overrides, err));
+    WS_TRY(ws_recipe_choose(&plan->chosen, o->recipe, &o->choose, &plan->facts, g->tensors, g->n_tensors, err));
+    plan->choices = plan->chosen.list, plan->n = plan->chosen.n;
+    add_up(plan);
+    const ws_status status = check_all(plan, g, o->dry_run ? &plan->problem : err);
+    if (status && !o->dry_run) ws_quantize_plan_free(plan);
+    return o->dry_run ? WS_OK : status;
 }
 
 void ws_quantize_plan_free(ws_quantize_plan *plan) {
