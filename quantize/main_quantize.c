@@ -1,8 +1,19 @@
 /* quantize - a GGUF file with smaller weights. */
 #include "main_quantize.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static ws_status print_recipe(const char *name, ws_error *err) {
+    const ws_recipe *r;
+    WS_TRY(ws_recipe_need(&r, &(ws_settings){.has_own = false}, name, err));
+    char *text = ws_recipe_text(r, err);
+    if (!text) return WS_NOMEM;
+    fputs(text, stdout);
+    free(text);
+    return WS_OK;
+}
 
 int main(int argc, char **argv) {
     static const char *const progress_kinds[] = {"json", NULL};
@@ -44,16 +55,19 @@ int main(int argc, char **argv) {
                     "  quantize model.gguf model-iq2.gguf iq2_m --imatrix imatrix.gguf\n"
                     "  quantize model.gguf --out q4_k_m:model-q4.gguf --out q8_0:model-q8.gguf\n"
                     "  quantize model.gguf --reproduce downloaded-q4_k_m.gguf\n"
-                    "  quantize model.gguf q6_k --dry-run",
+                    "  quantize model.gguf q6_k --dry-run\n"
+                    "  quantize --print-recipe q4_k_m > my.recipe; quantize model.gguf out.gguf --recipe my.recipe",
         .options = rows,
-        .min_args = 1,
+        .min_args = 0,
         .max_args = 4,
     };
     ws_error err = {0};
     ws_args args;
     ws_status status = ws_cli_parse(&cmd, argc, argv, &o.common, &args, &err);
     ws_job j = {0};
-    if (!status && !args.done) {
+    if (!status && !args.done && o.texts.print_recipe) {
+        status = print_recipe(o.texts.print_recipe, &err);
+    } else if (!status && !args.done) {
         status = ws_job_read(&j, &args, &o, &err);
         if (!status) status = ws_job_run(&j, &err);
     }

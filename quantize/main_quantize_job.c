@@ -17,13 +17,13 @@ static const double JOURNAL_SECONDS = 2;
 /* ---- from the command line ---- */
 
 /* "q4_k_m:a.gguf" */
-static ws_status read_out(ws_job_output *out, const char *text, ws_error *err) {
+static ws_status read_out(const ws_job *j, ws_job_output *out, const char *text, ws_error *err) {
     const char *colon = strchr(text, ':');
     if (!colon || colon == text || !colon[1])
         return ws_fail(err, WS_USAGE, "--out: '%s' is not TYPE:FILE, as q4_k_m:model-q4.gguf", text);
     char *type = ws_strndup(text, (size_t)(colon - text), err);
     if (!type) return WS_NOMEM;
-    ws_status status = ws_recipe_need(&out->recipe, type, err);
+    ws_status status = ws_recipe_need(&out->recipe, &j->settings, type, err);
     free(type);
     if (status) return status;
     out->path = ws_strndup(colon + 1, strlen(colon + 1), err);
@@ -36,7 +36,7 @@ static ws_status read_outs(ws_job *j, const ws_args *args, ws_error *err) {
     if (!(j->outputs = ws_alloc(outs->n, sizeof *j->outputs, "outputs", err))) return WS_NOMEM;
     j->n_outputs = outs->n;
     for (size_t i = 0; i < outs->n; i++) {
-        WS_TRY(read_out(&j->outputs[i], outs->list[i].value, err));
+        WS_TRY(read_out(j, &j->outputs[i], outs->list[i].value, err));
         for (size_t k = 0; k < i; k++)
             if (ws_same_file(j->outputs[k].path, j->outputs[i].path))
                 return ws_fail(err, WS_USAGE, "--out: '%s' is given twice", j->outputs[i].path);
@@ -49,13 +49,12 @@ static ws_status read_reproduce(ws_job *j, const ws_args *args, ws_error *err) {
     if (args->n_args > 2) return ws_fail(err, WS_USAGE, "with --reproduce the arguments are IN.gguf [TYPE]");
     if (!(j->outputs = ws_alloc(1, sizeof *j->outputs, "outputs", err))) return WS_NOMEM;
     j->n_outputs = 1;
-    return args->n_args == 2 ? ws_recipe_need(&j->outputs[0].recipe, args->arg[1], err) : WS_OK;
+    return args->n_args == 2 ? ws_recipe_need(&j->outputs[0].recipe, &j->settings, args->arg[1], err) : WS_OK;
 }
 
 static ws_status read_plain(ws_job *j, const ws_args *args, ws_error *err) {
     ws_quantize_arguments a;
-    if (args->n_args < 2) return ws_fail(err, WS_USAGE, "no type given: IN.gguf [OUT.gguf] TYPE");
-    ws_status status = ws_quantize_arguments_read(&a, args, err);
+    ws_status status = ws_quantize_arguments_read(&a, args, &j->settings, err);
     if (!status && !(j->outputs = ws_alloc(1, sizeof *j->outputs, "outputs", err))) status = WS_NOMEM;
     if (status) {
         free(a.out);
@@ -77,13 +76,14 @@ static ws_status check_options(const ws_job_options *o, ws_error *err) {
 
 ws_status ws_job_read(ws_job *j, const ws_args *args, ws_job_options *o, ws_error *err) {
     *j = (ws_job){.o = o, .n_threads = (int)o->common.threads, .quiet = o->common.quiet || o->common.json};
+    if (!args->n_args) return ws_fail(err, WS_USAGE, "no input given");
     WS_TRY(check_options(o, err));
+    WS_TRY(ws_settings_read(&j->settings, &o->texts, err));
     if (!(j->in = ws_strndup(args->arg[0], strlen(args->arg[0]), err))) return WS_NOMEM;
     WS_TRY(o->outs.n      ? read_outs(j, args, err)
            : o->reproduce ? read_reproduce(j, args, err)
                           : read_plain(j, args, err));
-    WS_TRY(ws_cpu_flags(&j->cpu_flags, err));
-    return ws_settings_read(&j->settings, &o->texts, err);
+    return ws_cpu_flags(&j->cpu_flags, err);
 }
 
 /* ---- plans ---- */

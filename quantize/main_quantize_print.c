@@ -11,14 +11,46 @@ static double bits_per_weight(const ws_quantize_plan *plan, uint64_t bytes) {
     return plan->n_elements ? (double)bytes * 8 / (double)plan->n_elements : 0;
 }
 
+/* Why a tensor gets its type. */
+static void reason_text(const ws_choice *c, char *text, size_t n) {
+    static const char *const reasons[] = {
+        [WS_BY_KEEPING] = "kept", [WS_BY_DEFAULT] = "all others", [WS_BY_RULE] = "", [WS_BY_OPTION] = "option"};
+    snprintf(text, n, "%s", reasons[c->by]);
+    if (c->by == WS_BY_RULE) ws_rule_text(c->rule, text, n);
+    const size_t used = strlen(text);
+    if (c->fallback) snprintf(text + used, n - used, "; rows do not suit its type");
+}
+
 static void print_tensors(const ws_quantize_plan *plan) {
     for (size_t i = 0; i < plan->n; i++) {
         const ws_choice *c = &plan->choices[i];
-        char size[24];
-        printf("%-44s %7s -> %-7s %12s%s\n", c->name, ws_dtype_name(c->tensor->type), ws_dtype_name(c->type),
-               ws_format_bytes(size, (double)ws_bytes_of(c->type, c->tensor->n_elements)),
-               c->fallback ? "  (rows do not suit the recipe's type)" : "");
+        char size[24], reason[200];
+        reason_text(c, reason, sizeof reason);
+        printf("%-44s %7s -> %-7s %12s  %s\n", c->name, ws_dtype_name(c->tensor->type), ws_dtype_name(c->type),
+               ws_format_bytes(size, (double)ws_bytes_of(c->type, c->tensor->n_elements)), reason);
     }
+}
+
+/* One rule, or the recipe's default (NULL), and what it decided. */
+static void print_rule(const ws_quantize_plan *plan, const ws_rule *rule, ws_dtype type) {
+    char text[200] = "all others", size[24] = "";
+    size_t n = 0;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < plan->n; i++) {
+        const ws_choice *c = &plan->choices[i];
+        if (c->by != (rule ? WS_BY_RULE : WS_BY_DEFAULT) || c->rule != rule) continue;
+        bytes += ws_bytes_of(c->type, c->tensor->n_elements), n++;
+    }
+    if (rule) ws_rule_text(rule, text, sizeof text);
+    printf("  %-52s %-7s %5zu tensor%s %12s\n", text, ws_dtype_name(type), n, n == 1 ? " " : "s",
+           n ? ws_format_bytes(size, (double)bytes) : "");
+}
+
+static void print_rules(const ws_quantize_plan *plan) {
+    const ws_recipe *r = plan->options.recipe;
+    printf("rules of %s (the first that applies counts), and what they decided:\n", r->name);
+    for (const ws_rule *rule = r->rules; rule->categories; rule++) print_rule(plan, rule, rule->type);
+    if (!(r->flags & WS_RECIPE_COPY)) print_rule(plan, NULL, r->type);
 }
 
 static void print_types(const ws_quantize_plan *plan) {
@@ -46,7 +78,10 @@ static void print_check(const ws_eval_result *r) {
 static void print_output(const ws_job *j, const ws_job_output *out) {
     const ws_quantize_plan *plan = &out->plan;
     char from[24], to[24];
-    if (j->o->texts.dry_run) print_tensors(plan);
+    if (j->o->texts.dry_run) {
+        print_tensors(plan);
+        print_rules(plan);
+    }
     printf("%s -> %s as %s\n", j->in, out->path, out->recipe->name);
     print_types(plan);
     printf("%s (%.2f bits per weight) -> %s (%.2f bits per weight)%s\n",
@@ -56,6 +91,7 @@ static void print_output(const ws_job *j, const ws_job_output *out) {
     if (out->sink.n_skip) printf("%zu tensors were there from an earlier run\n", out->sink.n_skip);
     if (plan->n_fallback)
         printf("%zu tensors have rows that do not suit the recipe's type and got a similar one\n", plan->n_fallback);
+    if (plan->problem.code) printf("it would not be done: %s\n", plan->problem.msg);
     if (out->checked) print_check(&out->check);
 }
 
@@ -99,6 +135,9 @@ static cJSON *tensors_json(const ws_quantize_plan *plan) {
         cJSON_AddStringToObject(t, "from", ws_dtype_name(c->tensor->type));
         cJSON_AddStringToObject(t, "to", ws_dtype_name(c->type));
         ws_json_add_u64(t, "bytes", ws_bytes_of(c->type, c->tensor->n_elements));
+        char reason[200];
+        reason_text(c, reason, sizeof reason);
+        cJSON_AddStringToObject(t, "reason", reason);
         if (c->fallback) cJSON_AddTrueToObject(t, "fallback");
         cJSON_AddItemToArray(list, t);
     }
@@ -124,6 +163,7 @@ static void add_output(cJSON *root, const ws_job_output *out) {
     cJSON_AddStringToObject(root, "type", out->recipe->name);
     cJSON_AddNumberToObject(root, "file_type", out->recipe->file_type);
     cJSON_AddItemToObject(root, "tensors", tensors_json(plan));
+    if (plan->problem.code) cJSON_AddStringToObject(root, "problem", plan->problem.msg);
     ws_json_add_u64(root, "n_resumed", out->sink.n_skip);
     ws_json_add_u64(root, "n_fallback", plan->n_fallback);
     ws_json_add_u64(root, "bytes_from", plan->bytes_from);

@@ -36,6 +36,9 @@ void ws_option_rows(ws_option rows[WS_OPTION_ROWS], ws_option_texts *t) {
          "set a metadata key; TYPE: int, float, bool, str (repeatable)", 0, 0, NULL},
         {"max-buffer-size", 0, WS_OPT_INT, &t->max_buffer_mib, "MIB",
          "as llama-quantize has it, and without effect: less than the least of it is used", 1, 1 << 30, NULL},
+        {"recipe", 0, WS_OPT_TEXT, &t->recipe, "FILE", "types by the rules in FILE, instead of TYPE", 0, 0, NULL},
+        {"print-recipe", 0, WS_OPT_TEXT, &t->print_recipe, "TYPE",
+         "print the rules of TYPE, as --recipe takes them, and do nothing else", 0, 0, NULL},
         {"dry-run", 0, WS_OPT_FLAG, &t->dry_run, NULL, "show what each tensor would become; write nothing", 0, 0, NULL},
     };
     memcpy(rows, all, sizeof all);
@@ -206,6 +209,8 @@ ws_status ws_settings_read(ws_settings *s, const ws_option_texts *t, ws_error *e
     WS_TRY(read_prune(s, t->prune_layers, err));
     WS_TRY(read_split(s, t, err));
     WS_TRY(read_overrides(s, &t->overrides, err));
+    s->has_own = t->recipe != NULL;
+    if (s->has_own) WS_TRY(ws_recipe_read(&s->own, t->recipe, err));
     return read_imatrix(s, t, err);
 }
 
@@ -215,14 +220,16 @@ void ws_settings_free(ws_settings *s) {
     free(s->overrides);
     free(s->prune);
     ws_imatrix_close(s->imatrix);
+    ws_own_recipe_free(&s->own);
     *s = (ws_settings){.cap_tensor_types = 0};
 }
 
 /* ---- arguments ---- */
 
-ws_status ws_recipe_need(const ws_recipe **out, const char *name, ws_error *err) {
+ws_status ws_recipe_need(const ws_recipe **out, const ws_settings *s, const char *name, ws_error *err) {
     char known[400] = "";
-    if ((*out = ws_recipe_by_name(name))) return WS_OK;
+    *out = s->has_own && strcmp(s->own.recipe.name, name) == 0 ? &s->own.recipe : ws_recipe_by_name(name);
+    if (*out) return WS_OK;
     for (const ws_recipe *r = ws_recipe_all(); r->name; r++)
         snprintf(known + strlen(known), sizeof known - strlen(known), " %s", r->name);
     return ws_fail(err, WS_USAGE, "unknown type '%s'; known:%s", name, known);
@@ -242,17 +249,24 @@ static char *default_out(const ws_quantize_arguments *a, ws_error *err) {
     return ws_sprintf(err, "%.*sggml-model-%s.gguf", slash ? (int)(slash - a->in) + 1 : 0, a->in, a->recipe->name);
 }
 
-ws_status ws_quantize_arguments_read(ws_quantize_arguments *a, const ws_args *args, ws_error *err) {
+/* How many arguments lie before the type (or before where it would be). */
+static ws_status find_type(ws_quantize_arguments *a, const ws_args *args, const ws_settings *s, int *before,
+                           ws_error *err) {
+    a->recipe = s->has_own ? &s->own.recipe : args->n_args > 1 ? ws_recipe_by_name(args->arg[1]) : NULL;
+    *before = a->recipe && !(s->has_own && args->n_args > 1) ? 1 : 2;
+    if (a->recipe) return WS_OK;
+    if (args->n_args < 3) return ws_fail(err, WS_USAGE, "no type given: IN.gguf [OUT.gguf] TYPE");
+    return ws_recipe_need(&a->recipe, s, args->arg[2], err);
+}
+
+ws_status ws_quantize_arguments_read(ws_quantize_arguments *a, const ws_args *args, const ws_settings *s,
+                                     ws_error *err) {
+    int before;
     *a = (ws_quantize_arguments){.in = args->arg[0]};
-    int at = 1;
-    a->recipe = args->n_args > 1 ? ws_recipe_by_name(args->arg[1]) : NULL;
-    if (!a->recipe) {
-        if (args->n_args < 3) return ws_fail(err, WS_USAGE, "no type given: IN.gguf [OUT.gguf] TYPE");
-        WS_TRY(ws_recipe_need(&a->recipe, args->arg[2], err));
-        at = 2;
-    }
-    a->out = at == 2 ? ws_strndup(args->arg[1], strlen(args->arg[1]), err) : default_out(a, err);
+    WS_TRY(find_type(a, args, s, &before, err));
+    a->out = before == 2 ? ws_strndup(args->arg[1], strlen(args->arg[1]), err) : default_out(a, err);
     if (!a->out) return WS_NOMEM;
-    if (args->n_args > at + 2) return ws_fail(err, WS_USAGE, "unexpected argument '%s'", args->arg[at + 2]);
-    return args->n_args > at + 1 ? read_threads(a, args->arg[at + 1], err) : WS_OK;
+    const int threads = before + !s->has_own;
+    if (args->n_args > threads + 1) return ws_fail(err, WS_USAGE, "unexpected argument '%s'", args->arg[threads + 1]);
+    return args->n_args > threads ? read_threads(a, args->arg[threads], err) : WS_OK;
 }

@@ -99,7 +99,7 @@ char *ws_recipe_text(const ws_recipe *r, ws_error *err) {
         char what[160], when[4096];
         categories_text(rule, what, sizeof what);
         conditions_text(rule, when, sizeof when);
-        char *longer = ws_sprintf(err, "%s%-18s %-36s %s\n", text, what, when, ws_dtype_name(rule->type));
+        char *longer = ws_sprintf(err, "%s%-20s %-28s %s\n", text, what, when, ws_dtype_name(rule->type));
         free(text);
         text = longer;
     }
