@@ -17,7 +17,7 @@ const char *ws_compare_problem(const ws_pair *p, const ws_report *ra, const ws_r
     for (uint32_t d = 0; d < WS_ST_MAX_DIMS; d++)
         if (dimension(ra, p->a, d) != dimension(rb, p->b, d)) return "shape";
     if (p->rearranged) return "rearranged by convert";
-    if (!p->a->to_float || !p->b->to_float) return "type cannot be decoded";
+    if (!p->a->to_float || !p->b->to_float) return "values cannot be read";
     const uint64_t row = dimension(ra, p->a, 0), rows = row ? p->a->n_elements / row : 0;
     return p->heads && (rows % p->heads || rows / p->heads % 2) ? "heads do not divide it" : NULL;
 }

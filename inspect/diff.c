@@ -49,7 +49,7 @@ typedef struct {
 
 static bool same_bytes(const ws_pair *p) {
     return strcmp(p->a->type, p->b->type) == 0 && !p->heads && !p->rearranged && p->a->bytes == p->b->bytes &&
-           (p->a->bytes == 0 || memcmp(p->a->data, p->b->data, p->a->bytes) == 0);
+           (p->a->bytes == 0 || (p->a->data && p->b->data && memcmp(p->a->data, p->b->data, p->a->bytes) == 0));
 }
 
 static ws_diff_kind kind_of(ws_tensor_difference *t, const job *j, float *scratch) {

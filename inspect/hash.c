@@ -3,6 +3,7 @@
 #include "alloc.h"
 #include "parallel.h"
 #include "progress.h"
+#include "text.h"
 
 #include <inttypes.h>
 #include <openssl/evp.h>
@@ -114,7 +115,12 @@ ws_status ws_model_hash_run(ws_model_hash *h, const ws_report *r, ws_hash_kind k
                             ws_error *err) {
     *h = (ws_model_hash){.kind = kind, .n = r->n_tensors};
     if (!(h->tensors = ws_alloc(h->n, sizeof *h->tensors, "hashes", err))) return WS_NOMEM;
-    for (size_t i = 0; i < h->n; i++) h->tensors[i].tensor = &r->tensors[i];
+    for (size_t i = 0; i < h->n; i++) {
+        h->tensors[i].tensor = &r->tensors[i];
+        if (!r->tensors[i].data && r->tensors[i].bytes)
+            return ws_fail(err, WS_UNSUPPORTED, "'%s': the data of tensor '%s' cannot be read in place", r->path,
+                           ws_show(r->tensors[i].name, strlen(r->tensors[i].name)).text);
+    }
     job all = {.report = r, .kind = kind};
     ws_progress progress;
     ws_progress_start(&progress, "hash", NULL, r->tensor_bytes, quiet);

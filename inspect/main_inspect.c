@@ -85,8 +85,9 @@ int main(int argc, char **argv) {
     const ws_command cmd = {
         .tool = "inspect",
         .synopsis = "FILE [options]\n       inspect COMMAND ...",
-        .summary = "Show what is in a model: a GGUF file (of a split model: the first), a safetensors file, its index "
-                   "or a folder.",
+        .summary =
+            "Show what is in a model: a GGUF file (of a split model: the first), a safetensors file, its index or a\n"
+            "folder, a PyTorch file, a manifest of Ollama's store.",
         .notes =
             "Text shortens long values; --json gives everything whole. What a file contains is always escaped.\n"
             "--verify and --safety list what they find; errors make the exit code 1, warnings and notes do not.\n\n"

@@ -14,23 +14,13 @@ static ws_status add(ws_match *m, ws_pair p, ws_error *err) {
     return WS_OK;
 }
 
-/* NULL when r has no tensor of that name. */
-static const ws_report_tensor *find(const ws_report *r, const char *name) {
-    if (r->gguf) {
-        const ws_tensor *t = ws_gguf_tensor(r->gguf, name);
-        return t ? &r->tensors[t - r->gguf->tensors] : NULL;
-    }
-    const ws_st_tensor *t = ws_safetensors_tensor(r->st, name);
-    return t ? &r->tensors[t - r->st->tensors] : NULL;
-}
-
 /* ---- names of one kind ---- */
 
 static ws_status match_names(ws_match *m, const ws_report *a, const ws_report *b, ws_error *err) {
     for (size_t i = 0; i < a->n_tensors; i++)
-        WS_TRY(add(m, (ws_pair){.a = &a->tensors[i], .b = find(b, a->tensors[i].name)}, err));
+        WS_TRY(add(m, (ws_pair){.a = &a->tensors[i], .b = ws_report_find(b, a->tensors[i].name)}, err));
     for (size_t i = 0; i < b->n_tensors; i++)
-        if (!find(a, b->tensors[i].name)) WS_TRY(add(m, (ws_pair){.b = &b->tensors[i]}, err));
+        if (!ws_report_find(a, b->tensors[i].name)) WS_TRY(add(m, (ws_pair){.b = &b->tensors[i]}, err));
     return WS_OK;
 }
 
@@ -60,7 +50,7 @@ static const ws_report_tensor *find_hf(const ws_report *st, const ws_arch_tensor
         snprintf(name, sizeof name, "%.*s%lu%s", (int)(percent - row->hf), row->hf, layer, percent + 2);
     else
         snprintf(name, sizeof name, "%s", row->hf);
-    return find(st, name);
+    return ws_report_find(st, name);
 }
 
 static uint64_t head_count(const ws_gguf *g, const ws_arch *arch, const char *suffix) {

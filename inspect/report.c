@@ -3,7 +3,9 @@
 #include "alloc.h"
 #include "cpu.h"
 #include "json.h"
+#include "ollama.h"
 #include "recipe.h"
+#include "zip.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -50,26 +52,69 @@ static ws_report_tensor from_st(const ws_st_tensor *t, uint32_t cpu_flags) {
     return out;
 }
 
+/* Tensors whose data is not there as it would be in a little-endian file are listed only. */
+static void hide_data(ws_report_tensor *t) {
+    t->data = NULL, t->to_float = NULL;
+    t->layout.fields[0].number = NULL;
+}
+
+static ws_report_tensor tensor_at(const ws_report *r, size_t i, uint32_t cpu_flags) {
+    if (r->gguf) return from_gguf(&r->gguf->tensors[i], cpu_flags);
+    ws_report_tensor t = from_st(r->st ? &r->st->tensors[i] : &r->torch->tensors[i], cpu_flags);
+    if (!t.data && t.bytes) hide_data(&t);
+    return t;
+}
+
+/* The header was read from an image; the data is in the file. */
+static void point_into_file(const ws_report *r, ws_report_tensor *t) {
+    t->offset = t->offset - r->gguf->data_offset + r->data_offset;
+    t->data = r->parts[0].data + t->offset;
+    if (r->big_endian) hide_data(t);
+}
+
+static void find_parts(ws_report *r) {
+    r->one_path = r->blob ? r->blob : r->path;
+    r->n_parts = 1;
+    r->part_paths = &r->one_path;
+    if (r->foreign.gguf) {
+        r->parts = &r->foreign_map;
+    } else if (r->torch) {
+        r->parts = &r->torch->map;
+    } else {
+        r->n_parts = r->gguf ? r->gguf->n_parts : r->st->n_parts;
+        r->parts = r->gguf ? r->gguf->parts : r->st->parts;
+        r->part_paths = (const char *const *)(r->gguf ? r->gguf->part_paths : r->st->part_paths);
+    }
+}
+
 static ws_status collect(ws_report *r, ws_error *err) {
-    const bool gguf = r->gguf != NULL;
     uint32_t cpu_flags;
     WS_TRY(ws_cpu_flags(&cpu_flags, err));
-    r->n_parts = gguf ? r->gguf->n_parts : r->st->n_parts;
-    r->parts = gguf ? r->gguf->parts : r->st->parts;
-    r->part_paths = gguf ? r->gguf->part_paths : r->st->part_paths;
-    r->n_tensors = gguf ? r->gguf->n_tensors : r->st->n_tensors;
+    find_parts(r);
+    r->n_tensors = r->gguf ? r->gguf->n_tensors : r->st ? r->st->n_tensors : r->torch->n_tensors;
     r->tensors = ws_alloc(r->n_tensors, sizeof *r->tensors, "the list of tensors", err);
     if (!r->tensors) return WS_NOMEM;
-    for (size_t i = 0; i < r->n_tensors; i++)
-        r->tensors[i] = gguf ? from_gguf(&r->gguf->tensors[i], cpu_flags) : from_st(&r->st->tensors[i], cpu_flags);
+    for (size_t i = 0; i < r->n_tensors; i++) {
+        r->tensors[i] = tensor_at(r, i, cpu_flags);
+        if (r->foreign.gguf) point_into_file(r, &r->tensors[i]);
+    }
     return WS_OK;
+}
+
+const ws_report_tensor *ws_report_find(const ws_report *r, const char *name) {
+    if (r->gguf) {
+        const ws_tensor *t = ws_gguf_tensor(r->gguf, name);
+        return t ? &r->tensors[t - r->gguf->tensors] : NULL;
+    }
+    const ws_st_tensor *t = r->st ? ws_safetensors_tensor(r->st, name) : ws_torch_tensor(r->torch, name);
+    return t ? &r->tensors[t - (r->st ? r->st->tensors : r->torch->tensors)] : NULL;
 }
 
 void ws_report_shape(char *buf, size_t size, const ws_report *r, const ws_report_tensor *t) {
     snprintf(buf, size, "%s", t->n_dims ? "" : "scalar");
     for (uint32_t d = 0; d < t->n_dims; d++) {
         const size_t used = strlen(buf);
-        snprintf(buf + used, size - used, "%s%" PRIu64, d ? "x" : "", t->shape[r->st ? t->n_dims - 1 - d : d]);
+        snprintf(buf + used, size - used, "%s%" PRIu64, d ? "x" : "", t->shape[r->gguf ? d : t->n_dims - 1 - d]);
     }
 }
 
@@ -146,29 +191,72 @@ static bool ends_with(const char *s, const char *end) {
 }
 
 /* Which reader is in charge? The name where it tells, so that its messages are about that format; else the content. */
-static ws_status is_safetensors(bool *yes, const char *path, ws_error *err) {
-    *yes = ws_is_dir(path) || ends_with(path, ".json") || ends_with(path, ".safetensors");
-    if (*yes || ends_with(path, ".gguf")) return WS_OK;
+typedef enum { GGUF, FOREIGN_GGUF, SAFETENSORS, TORCH, OLLAMA, UNKNOWN } kind;
+
+static kind kind_of_content(const ws_map *map) {
+    if (ws_gguf_foreign_probe(map->data, map->size)) return FOREIGN_GGUF;
+    if (map->size >= 4 && memcmp(map->data, "GGUF", 4) == 0) return GGUF;
+    if (ws_zip_probe(map->data, map->size)) return TORCH;
+    if (ws_ollama_probe(map->data, map->size)) return OLLAMA;
+    return ws_safetensors_probe(map->data, map->size) ? SAFETENSORS : UNKNOWN;
+}
+
+static ws_status find_kind(kind *k, const char *path, ws_error *err) {
+    const bool st = ws_is_dir(path) || ends_with(path, ".json") || ends_with(path, ".safetensors");
+    *k = SAFETENSORS;
+    if (st) return WS_OK;
     ws_map map;
     WS_TRY(ws_map_open(&map, path, err));
-    const bool gguf = map.size >= 4 && memcmp(map.data, "GGUF", 4) == 0;
-    *yes = !gguf && ws_safetensors_probe(map.data, map.size);
+    *k = kind_of_content(&map);
     const size_t size = map.size;
     ws_map_close(&map);
-    if (gguf || *yes) return WS_OK;
-    return ws_fail(err, WS_FORMAT, "'%s' is neither a GGUF nor a safetensors file (%zu bytes)", path, size);
+    if (ends_with(path, ".gguf") && *k != FOREIGN_GGUF) *k = GGUF;
+    if (*k != UNKNOWN) return WS_OK;
+    return ws_fail(err, WS_FORMAT, "'%s' is neither a GGUF, a safetensors nor a PyTorch file (%zu bytes)", path, size);
+}
+
+static ws_status open_gguf(ws_report *r, const char *path, ws_error *err) {
+    WS_TRY(ws_gguf_open(&r->gguf, path, err));
+    r->version = r->gguf->version;
+    r->data_offset = r->gguf->data_offset;
+    return WS_OK;
+}
+
+static ws_status open_foreign(ws_report *r, const char *path, ws_error *err) {
+    WS_TRY(ws_map_open(&r->foreign_map, path, err));
+    WS_TRY(ws_gguf_foreign_open(&r->foreign, r->foreign_map.data, r->foreign_map.size, path, err));
+    r->gguf = r->foreign.gguf;
+    r->version = r->foreign.version;
+    r->big_endian = r->foreign.big_endian;
+    r->data_offset = r->foreign.data_offset;
+    return WS_OK;
+}
+
+/* A manifest's blob is a GGUF file. */
+static ws_status open_kind(ws_report *r, kind k, const char *path, ws_error *err) {
+    static const char *const formats[] = {[GGUF] = "gguf",     [FOREIGN_GGUF] = "gguf", [SAFETENSORS] = "safetensors",
+                                          [TORCH] = "pytorch", [OLLAMA] = "gguf",       [UNKNOWN] = NULL};
+    r->format = formats[k];
+    switch (k) {
+    case GGUF: return open_gguf(r, path, err);
+    case FOREIGN_GGUF: return open_foreign(r, path, err);
+    case TORCH: return ws_torch_open(&r->torch, path, err);
+    case OLLAMA:
+        return (r->blob = ws_ollama_blob(path, err)) ? open_gguf(r, r->blob, err) : err ? err->code : WS_FORMAT;
+    default: return ws_safetensors_open(&r->st, path, err);
+    }
 }
 
 static ws_status fill(ws_report *r, ws_error *err) {
-    bool st;
-    WS_TRY(is_safetensors(&st, r->path, err));
-    WS_TRY(st ? ws_safetensors_open(&r->st, r->path, err) : ws_gguf_open(&r->gguf, r->path, err));
+    kind k;
+    WS_TRY(find_kind(&k, r->path, err));
+    WS_TRY(open_kind(r, k, r->path, err));
     WS_TRY(collect(r, err));
     add_up(r);
-    if (st)
-        read_config_class(r);
-    else
+    if (r->gguf)
         read_gguf_facts(r);
+    else
+        read_config_class(r);
     return WS_OK;
 }
 
@@ -187,8 +275,12 @@ ws_status ws_report_open(ws_report **out, const char *path, ws_error *err) {
 
 void ws_report_close(ws_report *r) {
     if (!r) return;
-    ws_gguf_close(r->gguf);
+    if (!r->foreign.gguf) ws_gguf_close(r->gguf);
+    ws_gguf_foreign_close(&r->foreign);
+    ws_map_close(&r->foreign_map);
     ws_safetensors_close(r->st);
+    ws_torch_close(r->torch);
+    free(r->blob);
     free(r->config_class);
     free(r->tensors);
     free(r);

@@ -32,6 +32,10 @@ static void line_str(FILE *f, const char *name, ws_str s) {
 static void line_path(FILE *f, const ws_report *r) {
     label(f, r->st && ws_is_dir(r->path) ? "folder" : "file");
     ws_escape_put(f, r->path, strlen(r->path), NO_LIMIT);
+    if (r->blob) {
+        fputs(" -> ", f);
+        ws_escape_put(f, r->blob, strlen(r->blob), NO_LIMIT);
+    }
     if (r->n_parts > 1) fprintf(f, " and its parts (%zu files)", r->n_parts);
     fputc('\n', f);
 }
@@ -39,9 +43,11 @@ static void line_path(FILE *f, const ws_report *r) {
 static void line_format(FILE *f, const ws_report *r) {
     label(f, "format");
     if (r->gguf)
-        fprintf(f, "GGUF version %" PRIu32 ", alignment %" PRIu32 "\n", r->gguf->version, r->gguf->alignment);
+        fprintf(f, "GGUF version %" PRIu32 ", %salignment %" PRIu32 "%s\n", r->version,
+                r->big_endian ? "big-endian, " : "", r->gguf->alignment,
+                r->version == 1 ? " (obsolete: llama.cpp does not read it)" : "");
     else
-        fputs("safetensors\n", f);
+        fprintf(f, "%s\n", r->torch ? "PyTorch (zip)" : "safetensors");
 }
 
 static void line_file_type(FILE *f, const ws_report *r) {
@@ -176,11 +182,22 @@ static void print_st_metadata(FILE *f, const ws_safetensors *st) {
     }
 }
 
+/* What the pickle would call, were it run. */
+static void print_globals(FILE *f, const ws_torch *t) {
+    for (size_t i = 0; i < t->n_globals; i++) {
+        const ws_torch_global *g = &t->globals[i];
+        fputs("pickle names  ", f);
+        ws_escape_put(f, g->module, strlen(g->module), VALUE_WIDTH);
+        fputc('.', f);
+        ws_escape_put(f, g->name, strlen(g->name), VALUE_WIDTH);
+        fputs(g->known ? "\n" : "  (not needed for tensors)\n", f);
+    }
+}
+
 static void print_metadata(FILE *f, const ws_report *r) {
-    if (r->gguf)
-        print_gguf_metadata(f, r->gguf);
-    else
-        print_st_metadata(f, r->st);
+    if (r->gguf) print_gguf_metadata(f, r->gguf);
+    if (r->st) print_st_metadata(f, r->st);
+    if (r->torch) print_globals(f, r->torch);
 }
 
 static void print_template(FILE *f, const ws_report *r, bool whole) {

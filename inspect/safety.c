@@ -249,6 +249,22 @@ static ws_status check_pair(const scan *c, const ws_kv *kv) {
     return starts_with(kv->key, "tokenizer.ggml.merges") ? WS_OK : check_strings(c, kv);
 }
 
+/* ---- pickles ---- */
+
+/* A program that unpickles the file calls what it names; here nothing is called. */
+static ws_status check_globals(const scan *c, const ws_torch *t) {
+    for (size_t i = 0; i < t->n_globals; i++) {
+        const ws_torch_global *g = &t->globals[i];
+        if (g->known) continue;
+        const ws_finding f = {.kind = WS_FINDING_CODE,
+                              .severity = g->dangerous ? WS_SEVERITY_ERROR : WS_SEVERITY_WARNING};
+        WS_TRY(ws_findings_add(c->fs, f, c->err, "unpickling would use '%s.%s', which %s",
+                               ws_show(g->module, strlen(g->module)).text, ws_show(g->name, strlen(g->name)).text,
+                               g->dangerous ? "can run anything" : "no tensor needs"));
+    }
+    return WS_OK;
+}
+
 ws_status ws_safety_run(ws_findings *fs, const ws_report *r, ws_error *err) {
     const scan c = {fs, err};
     *fs = (ws_findings){0};
@@ -257,6 +273,7 @@ ws_status ws_safety_run(ws_findings *fs, const ws_report *r, ws_error *err) {
         const char *key = r->st->metadata[2 * i], *value = r->st->metadata[2 * i + 1];
         WS_TRY(check_string(&c, key, (ws_str){value, strlen(value)}));
     }
+    if (r->torch) WS_TRY(check_globals(&c, r->torch));
     for (size_t i = 0; i < r->n_tensors; i++) {
         const char *name = r->tensors[i].name;
         const odd_characters odd = find_odd((ws_str){name, strlen(name)});

@@ -166,7 +166,7 @@ ws_status ws_stats_run(ws_stats *s, const ws_report *r, const ws_report *base, i
     for (size_t i = 0; i < s->n; i++) {
         const ws_report_tensor *t = &r->tensors[i];
         const double bits = t->n_elements ? 8 * (double)t->bytes / (double)t->n_elements : 0;
-        const char *problem = t->to_float ? NULL : "type cannot be decoded";
+        const char *problem = t->to_float ? NULL : "values cannot be read";
         s->tensors[i] = (ws_tensor_stats){.tensor = t, .problem = problem, .n = t->n_elements, .bits = bits};
     }
     job all = {.tensors = s->tensors, .report = r, .base = base};

@@ -19,7 +19,7 @@ static ws_status check_order(ws_findings *fs, const ws_report *r, ws_error *err)
     for (size_t i = 0; i < r->n_tensors; i++) {
         const ws_report_tensor *t = &r->tensors[i];
         const bool first = i == 0 || r->tensors[i - 1].part != t->part;
-        if (first) expected = i == 0 ? r->gguf->data_offset : t->offset;
+        if (first) expected = i == 0 ? r->data_offset : t->offset;
         if (t->offset != expected) {
             const uint64_t off = t->offset > expected ? t->offset - expected : expected - t->offset;
             const ws_finding f = {.kind = WS_FINDING_ORDER,

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import zipfile
 from pathlib import Path
 
 from bad_files import ARCH, bad_ggufs, bad_safetensors, gguf, info, pair, string
@@ -90,7 +91,11 @@ class BrokenFiles(CliCase):
         for name, (content, words) in bad_ggufs().items():
             path = self.file(f"{name}.gguf", content)
             out = self.dir / "out.gguf"
-            commands = [*self.readers(path), ("infer", [path, "-p", "x", "-n", "1"]), ("quantize", [path, out, "q8_0"])]
+            # inspect tells what is in files that llama.cpp refuses.
+            readers = [] if name in ("version-1", "big-endian") else self.readers(path)
+            if not readers:
+                self.assertIn(b"GGUF version", run("inspect", path).stdout)
+            commands = [*readers, ("infer", [path, "-p", "x", "-n", "1"]), ("quantize", [path, out, "q8_0"])]
             for tool, args in commands:
                 with self.subTest(file=name, tool=tool):
                     # A file that is no GGUF may be described by other words where safetensors is read, too.
@@ -310,6 +315,39 @@ class InspectCommands(CliCase):
             self.assertEqual(result.returncode, 1)
             self.assertIn(words, result.stdout)
             self.assertNotIn(b"\x1b", result.stdout)
+
+    def test_pytorch(self):
+        """A file as torch.save writes it, with a call that no tensor needs; it is named and not made."""
+        target = self.dir / "pwned"
+        code = (b"\x80\x02}(X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\n"
+                b"X\x01\0\0\0" + b"0X\x03\0\0\0cpuK\x04tQK\0K\x02K\x02\x86K\x02K\x01\x86\x89}tR"
+                b"X\x01\0\0\0xcos\nsystem\n" + b"X" + struct.pack("<I", len(f"touch {target}")) + f"touch {target}".encode() + b"\x85Ru.")
+        path = self.dir / "model.bin"
+        for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            with zipfile.ZipFile(path, "w", method) as z:
+                z.writestr("model/data.pkl", code)
+                z.writestr("model/data/0", struct.pack("<4f", 1, 2, 3, 4))
+            result = run("inspect", path, "--safety", "--json")
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(b"not safe", result.stderr)
+            r = json.loads(result.stdout)
+            self.assertEqual([(t["name"], t["type"], t["shape"]) for t in r["tensors"]], [("w", "F32", [2, 2])])
+            self.assertIn("os.system", r["safety"]["findings"][0]["message"])
+        self.assertFalse(target.exists())
+        self.expect_failure(run("inspect", "hash", path), path, ["cannot be read in place"])
+
+    def test_ollama_manifest(self):
+        digest = "0123456789abcdef" * 4
+        blob, manifest = self.dir / f"blobs/sha256-{digest}", self.dir / "manifests/registry/library/tiny/latest"
+        for folder in (blob.parent, manifest.parent):
+            folder.mkdir(parents=True)
+        layer = {"mediaType": "application/vnd.ollama.image.model", "digest": f"sha256:{digest}"}
+        shutil.copy(self.gguf, blob)
+        manifest.write_text(json.dumps({"schemaVersion": 2, "layers": [layer]}))
+        r = json.loads(self.ok(manifest, "--json"))
+        self.assertEqual((r["format"], r["n_tensors"], r["blob"]), ("gguf", 38, str(blob)))
+        manifest.write_text(json.dumps({"layers": [{**layer, "digest": "sha256:../../../etc/passwd"}]}))
+        self.expect_failure(run("inspect", manifest), manifest, ["sound model layer"])
 
     def test_split_merge_hash(self):
         whole = json.loads(self.ok("hash", self.gguf, "--json"))["model"]
