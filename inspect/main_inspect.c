@@ -4,8 +4,11 @@
 #include "safety.h"
 #include "verify.h"
 
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
     const char *name;
@@ -25,7 +28,7 @@ int ws_command_run(const ws_command *cmd, int argc, char **argv, ws_common_optio
 }
 
 typedef struct {
-    bool summary, metadata, chat_template, tensors, verify, safety;
+    bool summary, metadata, chat_template, tensors, verify, safety, html, no_pager;
     ws_common_options common;
 } options;
 
@@ -38,9 +41,34 @@ static unsigned parts_to_show(const options *o) {
     return o->common.quiet ? all & ~(unsigned)WS_SHOW_SUMMARY : all;
 }
 
+/* ---- terminals ---- */
+
+static bool is_terminal(void) {
+    const char *term = getenv("TERM");
+    return isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0;
+}
+
+/* The user's pager, or less as git calls it: colours pass, and what fits the screen stays there. */
+static FILE *open_pager(void) {
+    const char *pager = getenv("PAGER");
+    if (pager && (!*pager || strcmp(pager, "cat") == 0)) return NULL;
+    setenv("LESS", "FRX", 0);
+    signal(SIGPIPE, SIG_IGN); /* who has seen enough leaves the pager */
+    FILE *f = popen(pager ? pager : "command -v less > /dev/null && exec less || exec cat", "w");
+    return f;
+}
+
 static ws_status print(const ws_report *r, const ws_checks *checks, const options *o, ws_error *err) {
     if (o->common.json) return ws_report_json(stdout, r, checks, err);
-    ws_report_print(stdout, r, checks, parts_to_show(o));
+    if (o->html) return ws_report_html(stdout, r, err);
+    const bool terminal = is_terminal(), checked = checks->verify || checks->safety;
+    const unsigned colour = terminal && !getenv("NO_COLOR") ? WS_SHOW_COLOUR : 0;
+    FILE *pager = terminal && !checked && !o->no_pager ? open_pager() : NULL;
+    ws_report_print(pager ? pager : stdout, r, checks, parts_to_show(o) | colour);
+    if (pager) {
+        pclose(pager);
+        return WS_OK;
+    }
     return ferror(stdout) ? ws_fail_errno(err, "cannot write to standard output") : WS_OK;
 }
 
@@ -80,6 +108,9 @@ int main(int argc, char **argv) {
          NULL},
         {"safety", 0, WS_OPT_FLAG, &o.safety, NULL,
          "look for templates, characters, addresses that do not belong there", 0, 0, NULL},
+        {"html", 0, WS_OPT_FLAG, &o.html, NULL, "print one HTML page: a map of the tensors, bits per weight by layer",
+         0, 0, NULL},
+        {"no-pager", 0, WS_OPT_FLAG, &o.no_pager, NULL, "do not page long output on a terminal", 0, 0, NULL},
         {0},
     };
     const ws_command cmd = {
@@ -88,19 +119,20 @@ int main(int argc, char **argv) {
         .summary =
             "Show what is in a model: a GGUF file (of a split model: the first), a safetensors file, its index or a\n"
             "folder, a PyTorch file, a manifest of Ollama's store.",
-        .notes =
-            "Text shortens long values; --json gives everything whole. What a file contains is always escaped.\n"
-            "--verify and --safety list what they find; errors make the exit code 1, warnings and notes do not.\n\n"
-            "Commands (inspect COMMAND --help tells more; a file of such a name is given as ./NAME):\n"
-            "  diff                        what differs between two models, and by how much\n"
-            "  stats                       how the values of each tensor are distributed\n"
-            "  get, set, rm                read and change metadata\n"
-            "  hash                        fingerprints of tensors and model, manifests\n"
-            "  split, merge                one file into several and back, as llama-gguf-split",
+        .notes = "Text shortens long values; --json gives everything whole. What a file contains is always escaped.\n"
+                 "--verify and --safety list what they find; errors make the exit code 1, warnings and notes do not.\n"
+                 "On a terminal output is coloured (NO_COLOR=1: it is not) and paged (by $PAGER, or less).\n\n"
+                 "Commands (inspect COMMAND --help tells more; a file of such a name is given as ./NAME):\n"
+                 "  diff                        what differs between two models, and by how much\n"
+                 "  stats                       how the values of each tensor are distributed\n"
+                 "  get, set, rm                read and change metadata\n"
+                 "  hash                        fingerprints of tensors and model, manifests\n"
+                 "  split, merge                one file into several and back, as llama-gguf-split",
         .examples = "  inspect model.gguf\n"
                     "  inspect model.gguf --json | jq .metadata\n"
                     "  inspect model.safetensors --verify\n"
-                    "  inspect model.gguf --safety",
+                    "  inspect model.gguf --safety\n"
+                    "  inspect model.gguf --html > model.html",
         .options = rows,
         .min_args = 1,
         .max_args = 1,

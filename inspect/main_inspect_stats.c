@@ -1,6 +1,7 @@
 /* inspect stats - how the values of each tensor are distributed. */
 #include "commands.h"
 #include "escape.h"
+#include "html.h"
 #include "json_out.h"
 #include "stats.h"
 
@@ -10,6 +11,7 @@
 
 typedef struct {
     const char *base;
+    bool html;
     ws_common_options common;
 } options;
 
@@ -108,6 +110,57 @@ static ws_status print_json(const ws_stats *stats, ws_error *err) {
     return ws_json_end(&j, err);
 }
 
+/* ---- HTML ---- */
+
+static void html_histogram(const ws_tensor_stats *s) {
+    enum { WIDTH = 240, HEIGHT = 40 };
+    uint64_t most = 1;
+    for (int b = 0; b < WS_STATS_BINS; b++)
+        if (s->bins[b] > most) most = s->bins[b];
+    fprintf(stdout, "<svg viewBox=\"0 0 %d %d\" style=\"width:%dpx;margin:0\">", WIDTH, HEIGHT, WIDTH);
+    for (int b = 0; b < WS_STATS_BINS; b++) {
+        const double h = HEIGHT * sqrt((double)s->bins[b] / (double)most), w = (double)WIDTH / WS_STATS_BINS;
+        fprintf(stdout, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"hsl(210 50%% 55%%)\"/>",
+                b * w, HEIGHT - h, w, h);
+    }
+    fputs("</svg>", stdout);
+}
+
+static void html_row(const ws_tensor_stats *s, bool base) {
+    fputs("<tr><td class=\"k\">", stdout);
+    ws_html_text(stdout, s->tensor->name, strlen(s->tensor->name));
+    fprintf(stdout, "<td>%s", s->tensor->type);
+    if (s->problem) {
+        fprintf(stdout, "<td colspan=\"%d\">%s\n", base ? 9 : 7, s->problem);
+        return;
+    }
+    const double figures[] = {s->min, s->max, s->mean, s->std, s->kurtosis};
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) fprintf(stdout, "<td class=\"n\">%.4g", figures[i]);
+    fprintf(stdout, "<td class=\"n\">%" PRIu64, s->n_outliers);
+    if (base && s->compared) fprintf(stdout, "<td class=\"n\">%.2f", s->error.sqnr);
+    if (base && !s->compared) fputs("<td class=\"n\">-", stdout);
+    if (base) fprintf(stdout, "<td class=\"n\">%.2f", ws_stats_limit(s->bits));
+    fputs("<td>", stdout);
+    html_histogram(s);
+    fputc('\n', stdout);
+}
+
+static void print_html(const ws_stats *stats, const char *path, bool base) {
+    ws_html_begin(stdout, path);
+    fputs("<h1>Values of ", stdout);
+    ws_html_text(stdout, path, strlen(path));
+    fputs(
+        "</h1>\n<p>Histograms run from min to max; heights are square roots of counts. Outliers are columns whose RMS "
+        "is over 6 times the middle one's.</p>\n<table><tr><th>tensor<th>type<th class=\"n\">min<th class=\"n\">max"
+        "<th class=\"n\">mean<th class=\"n\">std<th class=\"n\">kurtosis<th class=\"n\">outliers",
+        stdout);
+    if (base) fputs("<th class=\"n\">SQNR dB<th class=\"n\">limit", stdout);
+    fputs("<th>histogram\n", stdout);
+    for (size_t i = 0; i < stats->n; i++) html_row(&stats->tensors[i], base);
+    fputs("</table>\n", stdout);
+    ws_html_end(stdout);
+}
+
 static ws_status stats(const ws_args *args, const void *options_, ws_error *err) {
     const options *o = options_;
     ws_report *r, *base = NULL;
@@ -117,6 +170,8 @@ static ws_status stats(const ws_args *args, const void *options_, ws_error *err)
     if (!status) status = ws_stats_run(&s, r, base, (int)o->common.threads, o->common.quiet, err);
     if (!status && o->common.json)
         status = print_json(&s, err);
+    else if (!status && o->html)
+        print_html(&s, args->arg[0], base != NULL);
     else if (!status)
         print_text(&s, base != NULL);
     ws_stats_free(&s);
@@ -130,6 +185,7 @@ int ws_inspect_stats(int argc, char **argv) {
     const ws_option rows[] = {
         {"base", 0, WS_OPT_TEXT, &o.base, "FILE", "the model before quantization: shows the error in dB against it", 0,
          0, NULL},
+        {"html", 0, WS_OPT_FLAG, &o.html, NULL, "print one HTML page with plots", 0, 0, NULL},
         {0},
     };
     const ws_command cmd = {

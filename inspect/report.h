@@ -75,7 +75,14 @@ void ws_report_shape(char *buf, size_t size, const ws_report *r, const ws_report
 const ws_report_tensor *ws_report_find(const ws_report *r, const char *name);
 
 /* Parts of the text. */
-enum { WS_SHOW_SUMMARY = 1, WS_SHOW_METADATA = 2, WS_SHOW_TEMPLATE = 4, WS_SHOW_TENSORS = 8, WS_SHOW_ALL = 15 };
+enum {
+    WS_SHOW_SUMMARY = 1,
+    WS_SHOW_METADATA = 2,
+    WS_SHOW_TEMPLATE = 4,
+    WS_SHOW_TENSORS = 8,
+    WS_SHOW_ALL = 15,
+    WS_SHOW_COLOUR = 16 /* for a terminal */
+};
 
 /* What was checked; NULL: was not. */
 typedef struct {
@@ -87,5 +94,8 @@ void ws_report_print(FILE *f, const ws_report *r, const ws_checks *checks, unsig
 
 /* As one JSON value: everything, arrays whole. */
 WS_MUST_CHECK ws_status ws_report_json(FILE *f, const ws_report *r, const ws_checks *checks, ws_error *err);
+
+/* As one HTML page that needs nothing else. */
+WS_MUST_CHECK ws_status ws_report_html(FILE *f, const ws_report *r, ws_error *err);
 
 #endif

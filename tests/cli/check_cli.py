@@ -4,6 +4,7 @@
 Usage: check_cli.py FOLDER_OF_THE_TOOLS. Needs nothing but Python's standard library."""
 import json
 import os
+import pty
 import resource
 import shutil
 import signal
@@ -315,6 +316,33 @@ class InspectCommands(CliCase):
             self.assertEqual(result.returncode, 1)
             self.assertIn(words, result.stdout)
             self.assertNotIn(b"\x1b", result.stdout)
+
+    def test_html(self):
+        self.ok("set", self.gguf, "general.name=<script>alert(1)</script>", "general.url=\x1b[0m")
+        for args in ([self.gguf, "--html"], ["stats", self.gguf, "--html"]):
+            page = self.ok(*args)
+            self.assertTrue(page.startswith("<!doctype html>") and page.endswith("</html>\n"))
+            self.assertNotIn("<script", page)
+            self.assertNotIn("http", page.replace("http-equiv", ""))
+            self.assertNotIn("\x1b", page)
+
+    def test_colours_on_a_terminal_only(self):
+        self.assertNotIn("\x1b", self.ok(self.gguf))
+        for variables, coloured in (({"PAGER": "cat"}, True), ({"PAGER": "cat", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
+            pid, terminal = pty.fork()
+            if pid == 0:
+                os.environ.update({"TERM": "xterm", **variables})
+                os.execv(BIN / "inspect", ["inspect", str(self.gguf), "--summary"])
+            shown = b""
+            try:
+                while chunk := os.read(terminal, 4096):
+                    shown += chunk
+            except OSError:
+                pass # the end of a terminal
+            os.close(terminal)
+            self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+            self.assertEqual(b"\x1b[36m" in shown, coloured, variables)
+            self.assertIn(b"GGUF version 3", shown)
 
     def test_pytorch(self):
         """A file as torch.save writes it, with a call that no tensor needs; it is named and not made."""
