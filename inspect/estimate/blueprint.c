@@ -98,7 +98,8 @@ static ws_status read_layer(const reader *r, size_t i) {
 }
 
 void ws_blueprint_slide(ws_blueprint *bp, uint64_t period) {
-    for (size_t i = 0; i < bp->n_layer; i++) bp->layers[i].sliding = period == 0 || i % period < period - 1;
+    const uint64_t dense = bp->style->traits & WS_DENSE_FIRST ? 0 : period - 1;
+    for (size_t i = 0; i < bp->n_layer; i++) bp->layers[i].sliding = period == 0 || i % period != dense;
 }
 
 /* A period, or an array of flags, in the file goes before the architecture's period. */
@@ -106,12 +107,13 @@ static ws_status read_sliding(const reader *r) {
     char key[KEY_BYTES];
     ws_blueprint *bp = r->bp;
     uint64_t period = bp->style->sliding_period;
-    if (!period) return WS_OK;
+    const ws_kv *pattern = find(r, "attention.sliding_window_pattern", key);
+    const bool flags = pattern && pattern->type == WS_KV_ARRAY;
+    if (!period && !(bp->guessed && flags)) return WS_OK;
+    if (bp->style->traits & WS_IF_64_LAYERS && bp->n_layer != 64) return WS_OK;
     bp->window = bp->style->window;
     WS_TRY(optional(r, "attention.sliding_window", &bp->window, UINT32_MAX));
     if (!bp->window) return WS_OK;
-    const ws_kv *pattern = find(r, "attention.sliding_window_pattern", key);
-    const bool flags = pattern && pattern->type == WS_KV_ARRAY;
     if (!flags) WS_TRY(optional(r, "attention.sliding_window_pattern", &period, WS_MAX_MODEL_LAYERS));
     ws_blueprint_slide(bp, period);
     for (size_t i = 0; flags && i < bp->n_layer; i++) {
@@ -137,8 +139,11 @@ static ws_status read_states(const reader *r) {
         return ws_fail(r->err, WS_FORMAT, "'%s': a size of the recurrent layers is zero", path_of(r));
     if (bp->style->family == WS_FAMILY_DELTA_NET && (!bp->dt_rank || !bp->n_groups))
         return ws_fail(r->err, WS_FORMAT, "'%s': a number of heads of the recurrent layers is zero", path_of(r));
-    for (size_t i = 0; i < bp->n_layer; i++)
-        bp->layers[i].recurrent = bp->style->family == WS_FAMILY_MAMBA || (i + 1) % interval != 0;
+    for (size_t i = 0; i < bp->n_layer; i++) {
+        uint64_t recurrent = bp->style->family == WS_FAMILY_MAMBA || (i + 1) % interval != 0;
+        WS_TRY(of_layer(r, "attention.recurrent_layers", i, &recurrent, 1));
+        bp->layers[i].recurrent = recurrent;
+    }
     return WS_OK;
 }
 
@@ -209,6 +214,10 @@ static ws_status read_numbers(const reader *r) {
     bp->residual_scale = has_factor(r, "residual_scale", 0);
     bp->clamp_qkv = has_factor(r, "attention.clamp_kqv", 0);
     bp->attn_scale = has_factor(r, "attention.temperature_scale", 0);
+    uint64_t first = 0, second = 0;
+    WS_TRY(of_layer(r, "rope.dimension_sections", 0, &first, MAX_SIZE));
+    if (first) WS_TRY(of_layer(r, "rope.dimension_sections", 1, &second, MAX_SIZE));
+    bp->four_positions = first && second && !(bp->style->traits & WS_ONE_POSITION);
     return read_experts(r);
 }
 

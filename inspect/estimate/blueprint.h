@@ -34,15 +34,15 @@ enum {
     WS_EXPERTS_BY_KEY = 1 << 16,   /* normalization and gate are said in the file */
     WS_SHARED_GATE = 1 << 17,      /* the shared expert has a gate (sigmoid) */
     WS_SHARED_GATE_SILU = 1 << 18, /* the same, computed as silu(x) / x */
-    WS_SHARED_FIRST = 1 << 19,     /* the shared expert before the others */
+    WS_DENSE_FIRST = 1 << 19,      /* of a period of sliding layers the first attends to everything, not the last */
     WS_WEIGHT_BEFORE = 1 << 20,    /* Llama 4: experts get weighted inputs; no softmax */
     WS_SOFT_CAP = 1 << 21,         /* attention scores are capped */
-    WS_MROPE = 1 << 22,            /* four positions per token */
+    WS_IF_64_LAYERS = 1 << 22,     /* layers slide in the model of 64 layers only */
     WS_QK_RMS = 1 << 23,           /* Q and K are normalized after rotation, without weights */
     WS_ATTN_SCALE = 1 << 24,       /* queries are scaled by position */
-    WS_QK_NORM_AFTER = 1 << 25,    /* Q and K are normalized after rotation */
     WS_NORM_OUTPUT_KEPT = 1 << 26, /* the normalized last hidden state of all tokens is an output as well */
     WS_HIDDEN_KEPT = 1 << 27,      /* the last hidden state of all tokens is an output as well */
+    WS_ONE_POSITION = 1 << 25,     /* one position per token, whatever the file says about sections */
     WS_PRE_NORM_SPLIT = 1 << 28,   /* norm of Q and K over whole rows, before they are cut into heads */
 };
 
@@ -80,6 +80,7 @@ typedef struct {
     uint64_t key_mla, value_mla, lora_q, lora_kv, n_rot;       /* MLA: heads as they are computed, ranks */
     uint64_t conv_kernel, d_inner, d_state, dt_rank, n_groups; /* recurrent layers */
     bool dt_norm;
+    bool four_positions;                                       /* per token: images have places, too */
     uint64_t n_altup, n_embd_altup, laurel_rank, altup_active; /* Gemma 3n */
     bool final_cap, logit_scale, embd_scale, residual_scale, clamp_qkv, attn_scale;
     /* Tensors: borrowed names and types, data unused. `sorted` is in the order of names. */

@@ -92,7 +92,7 @@ ws_node *ws_build_embedding(ws_builder *b) {
 }
 
 ws_node *ws_build_positions(ws_builder *b) {
-    const uint64_t per_token = b->bp->style->traits & WS_MROPE ? 4 : 1;
+    const uint64_t per_token = b->bp->four_positions ? 4 : 1;
     return b->positions = ws_op_input(b->g, WS_TYPE_I32, b->p->n_tokens * per_token, 1, 1, 1);
 }
 

@@ -119,7 +119,10 @@ static bool drops_here(const ws_builder *b, unsigned layer) {
 
 static ws_node *parallel_layer(ws_builder *b, ws_node *x, unsigned layer) {
     ws_graph *g = b->g;
-    ws_node *in = ws_build_norm(b, x, "blk.%u.attn_norm", (int)layer), *attn = attend(b, in, layer);
+    /* Falcon 40B has a norm of its own for attention. */
+    const bool two = ws_weight(b, "blk.%u.attn_norm_2.weight", layer);
+    ws_node *in = ws_build_norm(b, x, "blk.%u.attn_norm", (int)layer);
+    ws_node *attn = attend(b, two ? ws_build_norm(b, x, "blk.%u.attn_norm_2", (int)layer) : in, layer);
     if (drops_here(b, layer)) attn = drop_rows(b, attn), x = drop_rows(b, x), in = drop_rows(b, in);
     ws_node *ffn = feed_forward(b, in, layer);
     if (traits(b) & WS_PARALLEL_ATTN_FIRST) return ws_op_same(g, WS_OP_ADD, ws_op_same(g, WS_OP_ADD, attn, ffn), x);

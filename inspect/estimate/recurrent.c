@@ -127,20 +127,30 @@ static ws_node *mixed(ws_builder *b, ws_node *x, const delta_sizes *s, ws_node *
     return ws_op_concat(g, ws_op_concat(g, q, k, 0), values, 0);
 }
 
+static ws_node *gate_of(ws_builder *b, ws_node *alpha, const delta_sizes *s, unsigned il) {
+    alpha = same(b, WS_OP_ADD, alpha, ws_need_weight(b, "blk.%u.ssm_dt.bias", il));
+    alpha = ws_op_unary(b->g, WS_UNARY_SOFTPLUS, alpha);
+    ws_node *gate = same(b, WS_OP_MUL, alpha, ws_need_weight(b, "blk.%u.ssm_a", il));
+    return ws_op_reshape(b->g, gate, 1, s->v_heads, s->t, s->n);
+}
+
 static void beta_and_gate(ws_builder *b, ws_node *x, const delta_sizes *s, ws_node **beta, ws_node **gate,
                           unsigned il) {
     ws_graph *g = b->g;
+    if (ws_weight(b, "blk.%u.ssm_alpha.weight", il)) {
+        *beta = ws_op_reshape(g, ws_mul_mat(b, "blk.%u.ssm_beta.weight", il, x), 1, s->v_heads, s->t, s->n);
+        *beta = ws_op_unary(g, WS_UNARY_SIGMOID, *beta);
+        ws_node *a = ws_op_reshape(g, ws_mul_mat(b, "blk.%u.ssm_alpha.weight", il, x), s->v_heads, s->t, s->n, 1);
+        *gate = gate_of(b, a, s, il);
+        return;
+    }
     ws_node *ba = ws_mul_mat(b, "blk.%u.ssm_ba.weight", il, x);
     const uint64_t per_head = s->v_heads / s->k_heads;
     ba = ws_op_reshape(g, ba, 2 * per_head, s->k_heads, s->t, s->n);
     ws_node *bb = cut(b, ba, per_head, s, 0), *a = cut(b, ba, per_head, s, per_head);
     *beta = ws_op_unary(g, WS_UNARY_SIGMOID, ws_op_cont(g, bb));
-    ws_node *alpha = ws_op_cont_4d(g, a, s->v_heads, s->t, s->n, 1);
-    alpha = same(b, WS_OP_ADD, alpha, ws_need_weight(b, "blk.%u.ssm_dt.bias", il));
-    alpha = ws_op_unary(g, WS_UNARY_SOFTPLUS, alpha);
-    *gate = same(b, WS_OP_MUL, alpha, ws_need_weight(b, "blk.%u.ssm_a", il));
     *beta = ws_op_reshape(g, *beta, 1, s->v_heads, s->t, s->n);
-    *gate = ws_op_reshape(g, *gate, 1, s->v_heads, s->t, s->n);
+    *gate = gate_of(b, ws_op_cont_4d(g, a, s->v_heads, s->t, s->n, 1), s, il);
 }
 
 static ws_node *heads_of(ws_builder *b, ws_node *x, uint64_t head, uint64_t heads, const delta_sizes *s,
@@ -149,8 +159,9 @@ static ws_node *heads_of(ws_builder *b, ws_node *x, uint64_t head, uint64_t head
     return ws_op_view(b->g, x, ne, head * 4, row, row * s->t, before * 4);
 }
 
-/* Each key head serves several value heads. */
+/* Each key head serves several value heads; Qwen3.5's operation knows that by itself. */
 static ws_node *repeat_heads(ws_builder *b, ws_node *x, const delta_sizes *s) {
+    if (ws_weight(b, "blk.%u.ssm_alpha.weight", 0)) return x;
     const uint64_t times = s->v_heads / s->k_heads, rows = s->t * s->n;
     if (times <= 1) return x;
     x = ws_op_reshape(b->g, x, s->head, 1, s->k_heads, rows);
@@ -194,13 +205,19 @@ static ws_node *delta_attention(ws_builder *b, ws_node *x, unsigned il) {
     return ws_op_reshape(g, out, bp->n_embd, s.t * s.n, 1, 1);
 }
 
+static ws_node *projected(ws_builder *b, const char *weight, const char *bias, ws_node *x, unsigned il) {
+    return ws_add_bias(b, ws_mul_mat(b, weight, il, x), bias, il);
+}
+
 /* One product holds query and gate of every head. */
 static ws_node *gated_attention(ws_builder *b, ws_node *x, unsigned il) {
     ws_graph *g = b->g;
     const ws_bp_layer *l = &b->bp->layers[il];
     const uint64_t n = x->ne[1], h = l->head_k, ne[4] = {h, l->n_head, n, 1};
-    ws_node *both = ws_op_reshape(g, ws_mul_mat(b, "blk.%u.attn_q.weight", il, x), 2 * h, l->n_head, n, 1);
-    ws_node *k = ws_mul_mat(b, "blk.%u.attn_k.weight", il, x), *v = ws_mul_mat(b, "blk.%u.attn_v.weight", il, x);
+    ws_node *both =
+        ws_op_reshape(g, projected(b, "blk.%u.attn_q.weight", "blk.%u.attn_q.bias", x, il), 2 * h, l->n_head, n, 1);
+    ws_node *k = projected(b, "blk.%u.attn_k.weight", "blk.%u.attn_k.bias", x, il),
+            *v = projected(b, "blk.%u.attn_v.weight", "blk.%u.attn_v.bias", x, il);
     ws_node *q = ws_op_view(g, both, ne, both->nb[1], both->nb[2], both->nb[3], 0);
     ws_node *gate = ws_op_view(g, both, ne, both->nb[1], both->nb[2], both->nb[3], h * 4);
     k = ws_op_reshape(g, k, h, l->n_head_kv, n, 1);
