@@ -1,6 +1,8 @@
 /* vram-estimate - how much memory a model takes when it runs, from its header alone. */
 #include "cli.h"
 #include "estimate_print.h"
+#include "model_source.h"
+#include "retype.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +20,7 @@ typedef struct {
     int64_t ctx, batch, ubatch, parallel; /* 0: not given */
     int64_t gpu_layers, cpu_moe_layers;   /* -1: not given */
     double bandwidth;
-    const char *kv_type, *type_k, *type_v, *flash_attn, *caller, *gpu, *apple, *split;
+    const char *kv_type, *type_k, *type_v, *flash_attn, *caller, *gpu, *apple, *split, *as;
     bool unified, not_unified, swa_full, cpu, cpu_moe, must_fit, csv;
     bool fits; /* result */
     ws_common_options common;
@@ -132,6 +134,7 @@ static ws_status estimate_model(const char *path, const ws_blueprint *bp, option
                                   .target = &target,
                                   .speed = &speed,
                                   .caller = o->caller,
+                                  .as = o->as ? bp->file_type : NULL,
                                   .engine = "llama.cpp"};
     WS_TRY(pick_target(&target, o, err));
     WS_TRY(settle(&settled, o, bp, &target, path, err));
@@ -140,13 +143,14 @@ static ws_status estimate_model(const char *path, const ws_blueprint *bp, option
     return report(&result, o, err);
 }
 
-static ws_status estimate(const char *path, options *o, ws_error *err) {
-    ws_gguf *g;
-    ws_blueprint *bp;
-    WS_TRY(ws_gguf_open(&g, path, err));
-    WS_TRY(ws_blueprint_from_gguf(&bp, g, err));
-    const ws_status status = estimate_model(path, bp, o, err);
+static ws_status estimate(const char *model, options *o, ws_error *err) {
+    ws_blueprint *bp = NULL;
+    char *path = NULL;
+    ws_status status = ws_model_open(&bp, &path, model, err);
+    if (!status && o->as) status = ws_blueprint_retype(bp, o->as, err);
+    if (!status) status = estimate_model(path, bp, o, err);
     ws_blueprint_close(bp);
+    free(path);
     return status;
 }
 
@@ -190,20 +194,24 @@ int main(int argc, char **argv) {
         {"n-cpu-moe", 0, WS_OPT_INT, &o.cpu_moe_layers, "N", "the experts of the first N layers stay on the CPU", 0,
          ALL, NULL},
         {"bandwidth", 0, WS_OPT_REAL, &o.bandwidth, "GB/S", "memory bandwidth, for the speed", 0, 1e6, NULL},
+        {"as", 0, WS_OPT_TEXT, &o.as, "TYPE", "as if it were quantized to this: q4_k_m, iq4_xs, ...", 0, 0, NULL},
         {"must-fit", 0, WS_OPT_FLAG, &o.must_fit, NULL, "exit code 3 when it does not fit", 0, 0, NULL},
         {"csv", 0, WS_OPT_FLAG, &o.csv, NULL, "one row per device", 0, 0, NULL},
         {0},
     };
     const ws_command cmd = {
         .tool = "vram-estimate",
-        .synopsis = "MODEL.gguf [options]",
+        .synopsis = "MODEL [options]",
         .summary =
             "Tell how much memory a model takes when llama.cpp runs it: weights, KV cache, compute buffers, for\n"
-            "each GPU and the host. Only the header of the file is read.",
+            "each GPU and the host. MODEL is a GGUF file, a folder with a config.json, a config.json, or a name that\n"
+            "Ollama, LM Studio or Jan knows. Only headers are read.",
         .notes = "Without --gpu, --apple or --cpu: one CUDA GPU without limit that holds all layers. Options carry\n"
                  "llama.cpp's names, short ones too (-c, -b, -ub, -np, -fa, -ctk, -ctv, -ngl, -ts), and its defaults.\n"
                  "Exit code 3: --must-fit was given and it does not fit.",
         .examples = "  vram-estimate model.gguf --ctx 8192\n"
+                    "  vram-estimate llama3:8b --gpu rtx-3060\n"
+                    "  vram-estimate ~/models/Qwen3-8B --as q4_k_m --ctx 16384\n"
                     "  vram-estimate model.gguf --ctx 32768 --kv-type q8_0 --gpu rtx-3060 --must-fit --json",
         .options = rows,
         .min_args = 1,

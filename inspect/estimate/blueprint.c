@@ -1,7 +1,6 @@
 #include "blueprint.h"
 
 #include "alloc.h"
-#include "arena.h"
 #include "recipe.h"
 #include "text.h"
 
@@ -13,10 +12,6 @@ enum { KEY_BYTES = 160, GEMMA3N_OWN_CACHES = 20, DEFAULT_ATTENTION_INTERVAL = 4 
 
 /* Far above any model; products of three stay far below 2^64. */
 static const uint64_t MAX_SIZE = UINT64_C(1) << 26, MAX_HEADS = 1 << 14, MAX_EXPERTS = 4096;
-
-struct ws_arena_holder {
-    ws_arena arena;
-};
 
 typedef struct {
     ws_blueprint *bp;
@@ -322,7 +317,6 @@ void ws_blueprint_close(ws_blueprint *bp) {
     free(bp->layers);
     free(bp->sorted);
     free(bp->own_tensors);
-    if (bp->own_names) ws_arena_free(&bp->own_names->arena);
-    free(bp->own_names);
+    ws_arena_free(&bp->names);
     free(bp);
 }

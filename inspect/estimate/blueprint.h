@@ -3,6 +3,7 @@
 #ifndef WS_BLUEPRINT_H
 #define WS_BLUEPRINT_H
 
+#include "arena.h"
 #include "gguf.h"
 
 /* The shape of the forward pass. */
@@ -90,7 +91,7 @@ typedef struct {
     /* what the above points into */
     ws_gguf *gguf;
     ws_tensor *own_tensors;
-    struct ws_arena_holder *own_names;
+    ws_arena names; /* that no file holds */
 } ws_blueprint;
 
 enum { WS_MAX_MODEL_LAYERS = 1024 };

@@ -1,0 +1,436 @@
+/* Names and shapes are those of convert_hf_to_gguf.py for each class. */
+#include "hf_blueprint.h"
+
+#include "alloc.h"
+#include "json.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    QK_NORM = 1, /* per head */
+    QKV_BIAS = 2,
+    OUT_BIAS = 4,
+    FUSED_QKV = 8,
+    MERGED_GATE = 16,
+    POST_NORMS = 32,        /* after attention and after the feed-forward, beside those before */
+    ONLY_POST = 64,         /* none before */
+    FFN_NORM_IS_POST = 128, /* the norm before the feed-forward is called post_attention_norm */
+    SINKS = 256,
+    EXPERT_BIAS = 512,
+    LATENT = 1024,
+    ROW_QK_NORM = 2048,      /* over whole rows */
+    TIED = 4096,             /* unless the config says otherwise */
+    NO_FFN_NORM = 8192,      /* feed-forward beside attention */
+    PROBS_BIAS = 16384,      /* DeepSeek V3 corrects its choice of experts */
+    QKV_BIAS_BY_KEY = 32768, /* attention_bias */
+};
+
+static const struct {
+    const char *hf_class, *arch;
+    unsigned features;
+} classes[] = {
+    {"LlamaForCausalLM", "llama", QKV_BIAS_BY_KEY},
+    {"MistralForCausalLM", "llama", 0},
+    {"MixtralForCausalLM", "llama", 0},
+    {"Mistral3ForConditionalGeneration", "mistral3", 0},
+    {"Qwen2ForCausalLM", "qwen2", QKV_BIAS},
+    {"Qwen2_5_VLForConditionalGeneration", "qwen2vl", QKV_BIAS},
+    {"Qwen2MoeForCausalLM", "qwen2moe", QKV_BIAS},
+    {"Qwen3ForCausalLM", "qwen3", QK_NORM},
+    {"Qwen3MoeForCausalLM", "qwen3moe", QK_NORM},
+    {"Phi3ForCausalLM", "phi3", FUSED_QKV | MERGED_GATE},
+    {"GemmaForCausalLM", "gemma", TIED},
+    {"Gemma2ForCausalLM", "gemma2", POST_NORMS | TIED},
+    {"Gemma3ForCausalLM", "gemma3", QK_NORM | POST_NORMS | TIED},
+    {"Gemma3ForConditionalGeneration", "gemma3", QK_NORM | POST_NORMS | TIED},
+    {"GptOssForCausalLM", "gpt-oss", QKV_BIAS | OUT_BIAS | FFN_NORM_IS_POST | SINKS | EXPERT_BIAS},
+    {"DeepseekV2ForCausalLM", "deepseek2", LATENT},
+    {"DeepseekV3ForCausalLM", "deepseek2", LATENT | PROBS_BIAS},
+    {"SmolLM3ForCausalLM", "smollm3", TIED},
+    {"Olmo2ForCausalLM", "olmo2", ONLY_POST | ROW_QK_NORM},
+    {"Olmo3ForCausalLM", "olmo2", ONLY_POST | ROW_QK_NORM},
+    {"GraniteForCausalLM", "granite", TIED},
+    {"CohereForCausalLM", "command-r", NO_FFN_NORM | TIED},
+    {"Cohere2ForCausalLM", "cohere2", NO_FFN_NORM | TIED},
+    {"Glm4ForCausalLM", "glm4", MERGED_GATE | POST_NORMS | QKV_BIAS_BY_KEY},
+    {"Glm4MoeForCausalLM", "glm4moe", FFN_NORM_IS_POST | PROBS_BIAS | QKV_BIAS_BY_KEY},
+    {"SeedOssForCausalLM", "seed_oss", FFN_NORM_IS_POST | QKV_BIAS_BY_KEY},
+};
+
+static const uint64_t MAX_SIZE = UINT64_C(1) << 26;
+
+typedef struct {
+    ws_blueprint *bp;
+    const cJSON *root, *text; /* the language model's part, for models that see */
+    unsigned features;
+    ws_dtype type, expert_type;
+    size_t cap;
+    const char *source;
+    ws_error *err;
+} maker;
+
+/* ---- numbers ---- */
+
+/* The first of several keys, separated by '|', that is there. */
+static const cJSON *find(const maker *m, const char *keys) {
+    for (const char *at = keys; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL) {
+        char key[64];
+        snprintf(key, sizeof key, "%.*s", (int)strcspn(at, "|"), at);
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(m->text, key);
+        if (!item) item = cJSON_GetObjectItemCaseSensitive(m->root, key);
+        if (item && !cJSON_IsNull(item)) return item;
+    }
+    return NULL;
+}
+
+/* *out keeps its value when there is no such key. */
+static ws_status number(const maker *m, const char *keys, uint64_t *out, uint64_t most) {
+    const cJSON *item = find(m, keys);
+    if (!item) return WS_OK;
+    if (!ws_json_u64(item, out) || *out > most)
+        return ws_fail(m->err, WS_FORMAT, "'%s': '%s' is not a whole number of at most %" PRIu64, m->source, keys,
+                       most);
+    return WS_OK;
+}
+
+static ws_status needed(const maker *m, const char *keys, uint64_t *out, uint64_t most) {
+    *out = 0;
+    WS_TRY(number(m, keys, out, most));
+    return *out ? WS_OK : ws_fail(m->err, WS_FORMAT, "'%s' has no '%s'", m->source, keys);
+}
+
+static bool is_true(const maker *m, const char *key, bool otherwise) {
+    const cJSON *item = find(m, key);
+    return item ? cJSON_IsTrue(item) : otherwise;
+}
+
+static bool has_factor(const maker *m, const char *key) {
+    const cJSON *item = find(m, key);
+    return cJSON_IsNumber(item) && item->valuedouble != 0 && item->valuedouble != 1;
+}
+
+static ws_status read_sliding(maker *m) {
+    ws_blueprint *bp = m->bp;
+    uint64_t period = bp->style->sliding_period;
+    if (!period) return WS_OK;
+    bp->window = bp->style->window;
+    WS_TRY(number(m, "sliding_window", &bp->window, UINT32_MAX));
+    if (!bp->window || (bp->style->traits & WS_IF_64_LAYERS && bp->n_layer != 64)) return WS_OK;
+    WS_TRY(number(m, "sliding_window_pattern", &period, WS_MAX_MODEL_LAYERS));
+    ws_blueprint_slide(bp, period);
+    const cJSON *types = find(m, "layer_types"), *type;
+    size_t i = 0;
+    cJSON_ArrayForEach(type, types) {
+        if (i < bp->n_layer && cJSON_IsString(type))
+            bp->layers[i].sliding = strcmp(type->valuestring, "sliding_attention") == 0;
+        i++;
+    }
+    return WS_OK;
+}
+
+static ws_status read_latent(maker *m) {
+    ws_blueprint *bp = m->bp;
+    uint64_t nope = 0;
+    WS_TRY(needed(m, "kv_lora_rank", &bp->lora_kv, MAX_SIZE));
+    WS_TRY(number(m, "q_lora_rank", &bp->lora_q, MAX_SIZE));
+    WS_TRY(needed(m, "qk_rope_head_dim", &bp->n_rot, MAX_SIZE));
+    WS_TRY(needed(m, "qk_nope_head_dim", &nope, MAX_SIZE));
+    WS_TRY(needed(m, "v_head_dim", &bp->value_mla, MAX_SIZE));
+    bp->key_mla = nope + bp->n_rot;
+    for (size_t i = 0; i < bp->n_layer; i++) {
+        ws_bp_layer *l = &bp->layers[i];
+        l->n_head_kv = 1, l->head_k = bp->lora_kv + bp->n_rot, l->head_v = bp->lora_kv;
+    }
+    return WS_OK;
+}
+
+static ws_status read_experts(maker *m, uint64_t *ff, uint64_t *used) {
+    ws_blueprint *bp = m->bp;
+    *used = 0;
+    WS_TRY(number(m, "num_local_experts|num_experts|n_routed_experts", &bp->n_expert, 4096));
+    if (!bp->n_expert) return WS_OK;
+    WS_TRY(needed(m, "num_experts_per_tok|experts_per_token", used, bp->n_expert));
+    WS_TRY(number(m, "moe_intermediate_size", ff, MAX_SIZE));
+    WS_TRY(number(m, "first_k_dense_replace", &bp->n_dense_lead, WS_MAX_MODEL_LAYERS));
+    WS_TRY(number(m, "n_group", &bp->n_expert_groups, bp->n_expert));
+    WS_TRY(number(m, "topk_group", &bp->n_group_used, bp->n_expert));
+    const unsigned traits = bp->style->traits;
+    const bool sigmoid = traits & WS_SIGMOID_EXPERTS || m->features & PROBS_BIAS;
+    bp->gate = traits & WS_WEIGHTS_SOFTMAX ? WS_GATE_SOFTMAX_WEIGHT : sigmoid ? WS_GATE_SIGMOID : WS_GATE_SOFTMAX;
+    bp->expert_norm = traits & WS_NORM_EXPERTS || is_true(m, "norm_topk_prob", false);
+    bp->expert_scale = has_factor(m, "routed_scaling_factor");
+    if (bp->n_expert_groups <= 1) bp->n_expert_groups = 0;
+    return WS_OK;
+}
+
+static ws_status read_layers(maker *m) {
+    ws_blueprint *bp = m->bp;
+    uint64_t heads, kv, head = 0, ff = 0, expert_ff, used;
+    WS_TRY(needed(m, "num_attention_heads", &heads, 1 << 14));
+    kv = heads;
+    WS_TRY(number(m, "num_key_value_heads", &kv, 1 << 14));
+    head = bp->n_embd / heads;
+    WS_TRY(number(m, "head_dim", &head, MAX_SIZE));
+    WS_TRY(needed(m, "intermediate_size", &ff, MAX_SIZE));
+    expert_ff = ff;
+    WS_TRY(read_experts(m, &expert_ff, &used));
+    bp->layers = ws_alloc(bp->n_layer, sizeof *bp->layers, "layers", m->err);
+    if (!bp->layers) return WS_NOMEM;
+    for (size_t i = 0; i < bp->n_layer; i++)
+        bp->layers[i] = (ws_bp_layer){.n_head = heads,
+                                      .n_head_kv = kv,
+                                      .head_k = head,
+                                      .head_v = head,
+                                      .n_ff = ff,
+                                      .n_ff_expert = expert_ff,
+                                      .n_expert_used = used,
+                                      .cache_of = (int32_t)i};
+    if (m->features & LATENT) WS_TRY(read_latent(m));
+    return read_sliding(m);
+}
+
+static ws_status read_numbers(maker *m) {
+    ws_blueprint *bp = m->bp;
+    WS_TRY(needed(m, "num_hidden_layers", &bp->n_layer, WS_MAX_MODEL_LAYERS));
+    WS_TRY(needed(m, "hidden_size", &bp->n_embd, MAX_SIZE));
+    WS_TRY(needed(m, "vocab_size", &bp->n_vocab, MAX_SIZE));
+    WS_TRY(number(m, "max_position_embeddings", &bp->n_ctx_train, UINT32_MAX));
+    bp->n_layer_all = bp->n_layer;
+    bp->final_cap = has_factor(m, "final_logit_softcapping") || bp->style->traits & WS_SOFT_CAP;
+    bp->logit_scale = has_factor(m, "logit_scale|logits_scaling");
+    bp->embd_scale = has_factor(m, "embedding_multiplier");
+    bp->residual_scale = has_factor(m, "residual_multiplier");
+    return read_layers(m);
+}
+
+/* ---- tensors ---- */
+
+static ws_status add(maker *m, const char *name, ws_dtype type, uint64_t ne0, uint64_t ne1, uint64_t ne2) {
+    ws_blueprint *bp = m->bp;
+    WS_TRY(ws_grow(&bp->own_tensors, &m->cap, bp->n_tensors + 1, sizeof *bp->own_tensors, m->err));
+    ws_tensor *t = &bp->own_tensors[bp->n_tensors++];
+    *t = (ws_tensor){.name = ws_arena_strndup(&bp->names, name, strlen(name), m->err),
+                     .type = type,
+                     .n_dims = ne2 > 1   ? 3
+                               : ne1 > 1 ? 2
+                                         : 1,
+                     .ne = {ne0, ne1, ne2, 1}};
+    if (!t->name) return WS_NOMEM;
+    uint64_t matrix;
+    if (ws_mul_overflows(ne0, ne1, &matrix) || ws_mul_overflows(matrix, ne2, &t->n_elements) ||
+        !ws_dtype_bytes(type, t->n_elements, &t->bytes))
+        return ws_fail(m->err, WS_FORMAT, "'%s': tensor '%s' would be too large", m->source, name);
+    return WS_OK;
+}
+
+static ws_status add_layer(maker *m, const char *what, size_t layer, ws_dtype type, uint64_t ne0, uint64_t ne1,
+                           uint64_t ne2) {
+    char name[96];
+    snprintf(name, sizeof name, "blk.%zu.%s", layer, what);
+    return add(m, name, type, ne0, ne1, ne2);
+}
+
+/* A row of a layer's tensors: present when all features of `with` and none of `without` are. */
+typedef struct {
+    const char *name;
+    bool matrix; /* else F32 */
+    unsigned with, without;
+    uint64_t ne[3];
+} row;
+
+static ws_status add_rows(maker *m, size_t layer, const row *rows, size_t n, ws_dtype type) {
+    for (size_t i = 0; i < n; i++)
+        if ((m->features & rows[i].with) == rows[i].with && !(m->features & rows[i].without))
+            WS_TRY(add_layer(m, rows[i].name, layer, rows[i].matrix ? type : WS_TYPE_F32, rows[i].ne[0], rows[i].ne[1],
+                             rows[i].ne[2]));
+    return WS_OK;
+}
+
+static ws_status add_attention(maker *m, size_t i) {
+    const ws_bp_layer *l = &m->bp->layers[i];
+    const uint64_t e = m->bp->n_embd, q = l->n_head * l->head_k, k = l->n_head_kv * l->head_k,
+                   v = l->n_head_kv * l->head_v;
+    const uint64_t qn = m->features & ROW_QK_NORM ? q : l->head_k, kn = m->features & ROW_QK_NORM ? k : l->head_k;
+    const row rows[] = {
+        {"attn_norm.weight", false, 0, ONLY_POST, {e, 1, 1}},
+        {"attn_qkv.weight", true, FUSED_QKV, 0, {e, q + k + v, 1}},
+        {"attn_q.weight", true, 0, FUSED_QKV, {e, q, 1}},
+        {"attn_k.weight", true, 0, FUSED_QKV, {e, k, 1}},
+        {"attn_v.weight", true, 0, FUSED_QKV, {e, v, 1}},
+        {"attn_q.bias", false, QKV_BIAS, 0, {q, 1, 1}},
+        {"attn_k.bias", false, QKV_BIAS, 0, {k, 1, 1}},
+        {"attn_v.bias", false, QKV_BIAS, 0, {v, 1, 1}},
+        {"attn_q_norm.weight", false, QK_NORM, 0, {qn, 1, 1}},
+        {"attn_k_norm.weight", false, QK_NORM, 0, {kn, 1, 1}},
+        {"attn_output.weight", true, 0, 0, {l->n_head * l->head_v, e, 1}},
+        {"attn_output.bias", false, OUT_BIAS, 0, {e, 1, 1}},
+        {"attn_sinks.weight", false, SINKS, 0, {l->n_head, 1, 1}},
+        {"post_attention_norm.weight", false, POST_NORMS, 0, {e, 1, 1}},
+        {"post_attention_norm.weight", false, ONLY_POST, 0, {e, 1, 1}},
+        {"post_attention_norm.weight", false, FFN_NORM_IS_POST, 0, {e, 1, 1}},
+        {"ffn_norm.weight", false, 0, ONLY_POST | FFN_NORM_IS_POST | NO_FFN_NORM, {e, 1, 1}},
+        {"post_ffw_norm.weight", false, POST_NORMS, 0, {e, 1, 1}},
+        {"post_ffw_norm.weight", false, ONLY_POST, 0, {e, 1, 1}},
+    };
+    return add_rows(m, i, rows, sizeof rows / sizeof *rows, m->type);
+}
+
+static ws_status add_latent_attention(maker *m, size_t i) {
+    const ws_blueprint *bp = m->bp;
+    const uint64_t e = bp->n_embd, heads = bp->layers[i].n_head, nope = bp->key_mla - bp->n_rot;
+    WS_TRY(add_layer(m, "attn_norm.weight", i, WS_TYPE_F32, e, 1, 1));
+    if (bp->lora_q) {
+        WS_TRY(add_layer(m, "attn_q_a.weight", i, m->type, e, bp->lora_q, 1));
+        WS_TRY(add_layer(m, "attn_q_a_norm.weight", i, WS_TYPE_F32, bp->lora_q, 1, 1));
+        WS_TRY(add_layer(m, "attn_q_b.weight", i, m->type, bp->lora_q, heads * bp->key_mla, 1));
+    } else {
+        WS_TRY(add_layer(m, "attn_q.weight", i, m->type, e, heads * bp->key_mla, 1));
+    }
+    const row rows[] = {
+        {"attn_kv_a_norm.weight", false, 0, 0, {bp->lora_kv, 1, 1}},
+        {"attn_kv_a_mqa.weight", true, 0, 0, {e, bp->lora_kv + bp->n_rot, 1}},
+        {"attn_k_b.weight", true, 0, 0, {nope, bp->lora_kv, heads}},
+        {"attn_v_b.weight", true, 0, 0, {bp->lora_kv, bp->value_mla, heads}},
+        {"attn_output.weight", true, 0, 0, {heads * bp->value_mla, e, 1}},
+        {"ffn_norm.weight", false, 0, 0, {e, 1, 1}},
+    };
+    return add_rows(m, i, rows, sizeof rows / sizeof *rows, m->type);
+}
+
+static ws_status add_dense(maker *m, size_t i, const char *infix, uint64_t ff) {
+    static const char *const names[] = {"gate", "up", "down"};
+    for (int n = 0; n < 3; n++) {
+        char name[64];
+        const bool down = n == 2, merged = m->features & MERGED_GATE;
+        if (merged && n == 0) continue;
+        snprintf(name, sizeof name, "ffn_%s%s.weight", names[n], infix);
+        const uint64_t e = m->bp->n_embd, wide = merged && !down ? 2 * ff : ff;
+        WS_TRY(add_layer(m, name, i, m->type, down ? ff : e, down ? e : wide, 1));
+    }
+    return WS_OK;
+}
+
+static ws_status add_shared(maker *m, size_t i) {
+    uint64_t n = 0, ff = 0;
+    WS_TRY(number(m, "n_shared_experts", &n, 4096));
+    WS_TRY(number(m, "shared_expert_intermediate_size", &ff, MAX_SIZE));
+    if (!ff) ff = n * m->bp->layers[i].n_ff_expert;
+    if (!ff) return WS_OK;
+    if (m->bp->style->traits & WS_SHARED_GATE)
+        WS_TRY(add_layer(m, "ffn_gate_inp_shexp.weight", i, WS_TYPE_F32, m->bp->n_embd, 1, 1));
+    return add_dense(m, i, "_shexp", ff);
+}
+
+static ws_status add_experts(maker *m, size_t i) {
+    const uint64_t e = m->bp->n_embd, ff = m->bp->layers[i].n_ff_expert, n = m->bp->n_expert;
+    WS_TRY(add_layer(m, "ffn_gate_inp.weight", i, WS_TYPE_F32, e, n, 1));
+    const row rows[] = {
+        {"ffn_gate_exps.weight", true, 0, 0, {e, ff, n}},
+        {"ffn_up_exps.weight", true, 0, 0, {e, ff, n}},
+        {"ffn_down_exps.weight", true, 0, 0, {ff, e, n}},
+        {"ffn_gate_inp.bias", false, EXPERT_BIAS, 0, {n, 1, 1}},
+        {"ffn_gate_exps.bias", false, EXPERT_BIAS, 0, {ff, n, 1}},
+        {"ffn_up_exps.bias", false, EXPERT_BIAS, 0, {ff, n, 1}},
+        {"ffn_down_exps.bias", false, EXPERT_BIAS, 0, {e, n, 1}},
+        {"exp_probs_b.bias", false, PROBS_BIAS, 0, {n, 1, 1}},
+    };
+    WS_TRY(add_rows(m, i, rows, sizeof rows / sizeof *rows, m->expert_type));
+    return add_shared(m, i);
+}
+
+/* Rotation factors that convert computes. */
+static ws_status add_rope_factors(maker *m) {
+    const cJSON *scaling = find(m, "rope_scaling|rope_parameters");
+    const char *kind = ws_json_str(scaling, "rope_type");
+    if (!kind) kind = ws_json_str(scaling, "type");
+    const uint64_t half = m->bp->layers[0].head_k / 2;
+    if (kind && strcmp(kind, "llama3") == 0) return add(m, "rope_freqs.weight", WS_TYPE_F32, half, 1, 1);
+    if (!kind || strcmp(kind, "longrope") != 0) return WS_OK;
+    WS_TRY(add(m, "rope_factors_long.weight", WS_TYPE_F32, half, 1, 1));
+    return add(m, "rope_factors_short.weight", WS_TYPE_F32, half, 1, 1);
+}
+
+static ws_status add_tensors(maker *m) {
+    ws_blueprint *bp = m->bp;
+    WS_TRY(add(m, "token_embd.weight", m->type, bp->n_embd, bp->n_vocab, 1));
+    WS_TRY(add(m, "output_norm.weight", WS_TYPE_F32, bp->n_embd, 1, 1));
+    if (!is_true(m, "tie_word_embeddings", m->features & TIED))
+        WS_TRY(add(m, "output.weight", m->type, bp->n_embd, bp->n_vocab, 1));
+    WS_TRY(add_rope_factors(m));
+    for (size_t i = 0; i < bp->n_layer; i++) {
+        WS_TRY(m->features & LATENT ? add_latent_attention(m, i) : add_attention(m, i));
+        WS_TRY(bp->n_expert && i >= bp->n_dense_lead ? add_experts(m, i) : add_dense(m, i, "", bp->layers[i].n_ff));
+    }
+    return WS_OK;
+}
+
+/* ---- the whole ---- */
+
+static ws_status find_class(maker *m) {
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(m->root, "architectures");
+    const cJSON *first = cJSON_GetArrayItem(list, 0);
+    if (!cJSON_IsString(first)) return ws_fail(m->err, WS_FORMAT, "'%s' does not say its 'architectures'", m->source);
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        if (strcmp(classes[i].hf_class, first->valuestring) == 0) {
+            m->features = classes[i].features;
+            snprintf(m->bp->architecture, sizeof m->bp->architecture, "%s", classes[i].arch);
+            m->bp->style = ws_style_find(classes[i].arch, strlen(classes[i].arch));
+            return WS_OK;
+        }
+    return ws_fail(m->err, WS_UNSUPPORTED,
+                   "'%s': the tensors of '%.60s' are not known from a config.json; convert it to "
+                   "GGUF first",
+                   m->source, first->valuestring);
+}
+
+static ws_status make(maker *m) {
+    m->text = cJSON_GetObjectItemCaseSensitive(m->root, "text_config");
+    WS_TRY(find_class(m));
+    if (m->features & QKV_BIAS_BY_KEY && is_true(m, "attention_bias", false)) m->features |= QKV_BIAS;
+    if (is_true(m, "use_qk_norm", false)) m->features |= QK_NORM;
+    if (m->features & ROW_QK_NORM) m->features |= QK_NORM;
+    const cJSON *dtype = find(m, "torch_dtype|dtype");
+    const char *type = cJSON_IsString(dtype) ? dtype->valuestring : "bfloat16";
+    m->type = strcmp(type, "float32") == 0 ? WS_TYPE_F32 : strcmp(type, "float16") == 0 ? WS_TYPE_F16 : WS_TYPE_BF16;
+    const char *method = ws_json_str(find(m, "quantization_config"), "quant_method");
+    m->expert_type = method && strcmp(method, "mxfp4") == 0 ? WS_TYPE_MXFP4 : m->type;
+    WS_TRY(read_numbers(m));
+    WS_TRY(add_tensors(m));
+    m->bp->tensors = m->bp->own_tensors;
+    m->bp->file_type = ws_dtype_name(m->type);
+    return ws_blueprint_index(m->bp, m->source, m->err);
+}
+
+static ws_status from_json(ws_blueprint **out, const cJSON *root, const char *name, ws_error *err) {
+    ws_blueprint *bp = ws_alloc(1, sizeof *bp, "model", err);
+    if (!bp) return WS_NOMEM;
+    maker m = {.bp = bp, .root = root, .source = name, .err = err};
+    const ws_status status = make(&m);
+    if (status)
+        ws_blueprint_close(bp);
+    else
+        *out = bp;
+    return status;
+}
+
+ws_status ws_blueprint_from_config_text(ws_blueprint **out, const char *text, size_t size, const char *name,
+                                        ws_error *err) {
+    *out = NULL;
+    cJSON *root = ws_json_parse(text, size, name, err);
+    if (!root) return err->code;
+    const ws_status status = from_json(out, root, name, err);
+    cJSON_Delete(root);
+    return status;
+}
+
+ws_status ws_blueprint_from_config(ws_blueprint **out, const char *path, ws_error *err) {
+    enum { LIMIT = 16 << 20 };
+    *out = NULL;
+    cJSON *root = ws_json_read(path, LIMIT, err);
+    if (!root) return err->code;
+    const ws_status status = from_json(out, root, path, err);
+    cJSON_Delete(root);
+    return status;
+}
