@@ -1,6 +1,7 @@
 /* vram-estimate - how much memory a model takes when it runs, from its header alone. */
 #include "cli.h"
 #include "estimate_print.h"
+#include "flags.h"
 #include "model_source.h"
 #include "retype.h"
 
@@ -11,17 +12,21 @@
 /* Types that llama.cpp offers for its cache. */
 static const char *const cache_types[] = {"f16", "f32", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "iq4_nl", "q4_0", NULL};
 static const char *const callers[] = {"server", "cli", "bindings", NULL};
+static const char *const engines[] = {"llama.cpp", "vllm", NULL};
 static const char *const switches[] = {"auto", "on", "off", NULL};
 
 /* llama-server shares one cache among this many slots unless it is told how many to use. */
 enum { SERVER_SLOTS = 4, MAX_SEQUENCES = 256, EXIT_DOES_NOT_FIT = 3, ALL = 1 << 20 };
 
+/* --fit without --ctx asks for this much, or what the model was trained on. */
+enum { WANTED_CTX = 8192, UNKNOWN_TRAINED = 32768, VLLM_BATCHED = 8192 };
+
 typedef struct {
     int64_t ctx, batch, ubatch, parallel; /* 0: not given */
     int64_t gpu_layers, cpu_moe_layers;   /* -1: not given */
-    double bandwidth;
-    const char *kv_type, *type_k, *type_v, *flash_attn, *caller, *gpu, *apple, *split, *as;
-    bool unified, not_unified, swa_full, cpu, cpu_moe, must_fit, csv;
+    double bandwidth, host_bandwidth, utilization;
+    const char *kv_type, *type_k, *type_v, *flash_attn, *caller, *gpu, *apple, *split, *as, *engine;
+    bool unified, not_unified, swa_full, cpu, cpu_moe, must_fit, csv, fit;
     bool fits; /* result */
     ws_common_options common;
 } options;
@@ -77,6 +82,7 @@ static ws_status pick_target(ws_target *t, const options *o, ws_error *err) {
         WS_TRY(ws_target_parse_gpus(t, o->gpu, err));
     for (unsigned i = 0; i < t->n_devices && o->bandwidth > 0; i++) t->device[i].bandwidth = o->bandwidth * 1e9;
     if (!t->n_devices && o->bandwidth > 0) t->host.bandwidth = o->bandwidth * 1e9;
+    if (o->host_bandwidth > 0) t->host.bandwidth = o->host_bandwidth * 1e9;
     return WS_OK;
 }
 
@@ -112,6 +118,17 @@ static ws_status settle(ws_est_options *out, const options *o, const ws_blueprin
     return parse_split(out, o->split, err);
 }
 
+/* Everything that an answer is made of. */
+typedef struct {
+    ws_est_options settled;
+    ws_target target;
+    ws_estimate estimate;
+    ws_speed speed;
+    ws_fit fit;
+    ws_vllm_estimate vllm;
+    char llama[WS_FLAGS_BYTES], ollama[WS_FLAGS_BYTES], vllm_flags[WS_FLAGS_BYTES];
+} answer;
+
 static ws_status report(const ws_est_result *r, options *o, ws_error *err) {
     o->fits = ws_result_fits(r);
     if (o->common.json) return ws_estimate_json(stdout, r, err);
@@ -122,24 +139,66 @@ static ws_status report(const ws_est_result *r, options *o, ws_error *err) {
     return WS_OK;
 }
 
-static ws_status estimate_model(const char *path, const ws_blueprint *bp, options *o, ws_error *err) {
-    ws_est_options settled;
-    ws_target target;
-    ws_estimate e;
-    ws_speed speed;
-    const ws_est_result result = {.path = path,
-                                  .model = bp,
-                                  .options = &settled,
-                                  .estimate = &e,
-                                  .target = &target,
-                                  .speed = &speed,
-                                  .caller = o->caller,
-                                  .as = o->as ? bp->file_type : NULL,
-                                  .engine = "llama.cpp"};
-    WS_TRY(pick_target(&target, o, err));
-    WS_TRY(settle(&settled, o, bp, &target, path, err));
-    if (ws_estimate_run(&e, bp, &settled, err)) return ws_fail_in(err, "'%s'", path);
-    WS_TRY(ws_speed_bound(&speed, bp, &settled, &e, &target, err));
+static bool is_unquantized(const ws_blueprint *bp) {
+    const char *t = bp->file_type;
+    return t && (strcmp(t, "F16") == 0 || strcmp(t, "BF16") == 0 || strcmp(t, "F32") == 0);
+}
+
+/* Plans as the file is; other quantizations of it when it has none yet, or does not fit the GPUs. */
+static ws_status solve(answer *a, ws_blueprint *bp, const options *o, ws_error *err) {
+    ws_est_options wanted = a->settled;
+    const uint64_t trained = bp->n_ctx_train ? bp->n_ctx_train : UNKNOWN_TRAINED;
+    if (!o->ctx) wanted.n_ctx = trained < WANTED_CTX ? trained : WANTED_CTX;
+    const uint64_t most = o->ctx ? wanted.n_ctx : trained;
+    const bool open = is_unquantized(bp) && !o->as;
+    if (!open) WS_TRY(ws_fit_solve(&a->fit, bp, &wanted, &a->target, most, false, err));
+    const bool whole = a->fit.n && a->fit.plans[0].on_gpus;
+    if (open || (!o->as && !whole)) WS_TRY(ws_fit_solve(&a->fit, bp, &wanted, &a->target, most, true, err));
+    if (!a->fit.n) return WS_OK;
+    a->settled = a->fit.plans[0].options;
+    return ws_fit_apply(bp, &a->fit.plans[0], err);
+}
+
+static ws_status fill(answer *a, ws_blueprint *bp, const options *o, const char *path, ws_error *err) {
+    WS_TRY(pick_target(&a->target, o, err));
+    WS_TRY(settle(&a->settled, o, bp, &a->target, path, err));
+    if (o->fit && solve(a, bp, o, err)) return ws_fail_in(err, "'%s'", path);
+    if (ws_estimate_run(&a->estimate, bp, &a->settled, err)) return ws_fail_in(err, "'%s'", path);
+    WS_TRY(ws_speed_bound(&a->speed, bp, &a->settled, &a->estimate, &a->target, err));
+    ws_flags_llama(a->llama, bp, &a->settled, &a->estimate);
+    ws_flags_ollama(a->ollama, bp, &a->settled);
+    if (!a->target.n_devices || a->target.unified) return WS_OK;
+    ws_flags_vllm(a->vllm_flags, &a->settled, o->utilization);
+    const ws_vllm_options v = {.utilization = o->utilization,
+                               .n_batched = VLLM_BATCHED,
+                               .cache_bytes = a->settled.type_k == WS_TYPE_F16 ? 2 : 1};
+    return strcmp(o->engine, "vllm") == 0 ? ws_vllm_run(&a->vllm, bp, a->settled.n_ctx, &a->target, &v, err) : WS_OK;
+}
+
+static ws_status estimate_model(const char *path, ws_blueprint *bp, options *o, ws_error *err) {
+    static answer a; /* large, and there is one */
+    const bool vllm = strcmp(o->engine, "vllm") == 0;
+    WS_TRY(fill(&a, bp, o, path, err));
+    if (vllm && !a.vllm.block_size)
+        return ws_fail(err, WS_USAGE, "--engine vllm needs a GPU with memory of its own (--gpu)");
+    const bool retyped = o->as || (o->fit && a.fit.n && !a.fit.plans[0].as_is);
+    const ws_est_result result = {
+        .path = path,
+        .model = bp,
+        .options = &a.settled,
+        .estimate = &a.estimate,
+        .target = &a.target,
+        .speed = &a.speed,
+        .caller = o->caller,
+        .engine = o->engine,
+        .as = retyped ? bp->file_type : NULL,
+        .llama_flags = a.llama,
+        .ollama_flags = a.ollama,
+        .vllm_flags = *a.vllm_flags ? a.vllm_flags : NULL,
+        .fit = o->fit ? &a.fit : NULL,
+        .vllm = vllm ? &a.vllm : NULL,
+        .vllm_utilization = o->utilization,
+    };
     return report(&result, o, err);
 }
 
@@ -159,6 +218,8 @@ int main(int argc, char **argv) {
                  .ubatch = 512,
                  .flash_attn = "auto",
                  .caller = "server",
+                 .engine = "llama.cpp",
+                 .utilization = 0.9,
                  .gpu_layers = -1,
                  .cpu_moe_layers = -1,
                  .fits = true};
@@ -194,7 +255,14 @@ int main(int argc, char **argv) {
         {"n-cpu-moe", 0, WS_OPT_INT, &o.cpu_moe_layers, "N", "the experts of the first N layers stay on the CPU", 0,
          ALL, NULL},
         {"bandwidth", 0, WS_OPT_REAL, &o.bandwidth, "GB/S", "memory bandwidth, for the speed", 0, 1e6, NULL},
+        {"host-bandwidth", 0, WS_OPT_REAL, &o.host_bandwidth, "GB/S", "the same of the CPU's memory (default 51)", 0,
+         1e6, NULL},
         {"as", 0, WS_OPT_TEXT, &o.as, "TYPE", "as if it were quantized to this: q4_k_m, iq4_xs, ...", 0, 0, NULL},
+        {"fit", 0, WS_OPT_FLAG, &o.fit, NULL, "solve for what fits: context, type of the cache, quantization, layers",
+         0, 0, NULL},
+        {"engine", 0, WS_OPT_CHOICE, &o.engine, "WHICH", "llama.cpp (default), vllm", 0, 0, engines},
+        {"gpu-memory-utilization", 0, WS_OPT_REAL, &o.utilization, "X", "vLLM's share of each card (default 0.9)", 0.05,
+         1, NULL},
         {"must-fit", 0, WS_OPT_FLAG, &o.must_fit, NULL, "exit code 3 when it does not fit", 0, 0, NULL},
         {"csv", 0, WS_OPT_FLAG, &o.csv, NULL, "one row per device", 0, 0, NULL},
         {0},
@@ -210,7 +278,7 @@ int main(int argc, char **argv) {
                  "llama.cpp's names, short ones too (-c, -b, -ub, -np, -fa, -ctk, -ctv, -ngl, -ts), and its defaults.\n"
                  "Exit code 3: --must-fit was given and it does not fit.",
         .examples = "  vram-estimate model.gguf --ctx 8192\n"
-                    "  vram-estimate llama3:8b --gpu rtx-3060\n"
+                    "  vram-estimate llama3:8b --gpu rtx-3060 --fit\n"
                     "  vram-estimate ~/models/Qwen3-8B --as q4_k_m --ctx 16384\n"
                     "  vram-estimate model.gguf --ctx 32768 --kv-type q8_0 --gpu rtx-3060 --must-fit --json",
         .options = rows,

@@ -317,6 +317,7 @@ void ws_blueprint_close(ws_blueprint *bp) {
     free(bp->layers);
     free(bp->sorted);
     free(bp->own_tensors);
+    free(bp->file_tensors);
     ws_arena_free(&bp->names);
     free(bp);
 }

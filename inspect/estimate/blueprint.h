@@ -91,6 +91,8 @@ typedef struct {
     /* what the above points into */
     ws_gguf *gguf;
     ws_tensor *own_tensors;
+    ws_tensor *file_tensors; /* before retype.h changed types; or NULL */
+    const char *original_type;
     ws_arena names; /* that no file holds */
 } ws_blueprint;
 

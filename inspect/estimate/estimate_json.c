@@ -31,6 +31,10 @@ static void put_model(ws_json_out *j, const ws_est_result *r) {
     ws_json_close(j);
 }
 
+static uint64_t gpu_layers(const ws_est_result *r, const ws_est_options *o) {
+    return o->n_gpu_layers > r->model->n_layer_all ? r->model->n_layer_all + 1 : o->n_gpu_layers;
+}
+
 static void put_options(ws_json_out *j, const ws_est_result *r) {
     const ws_est_options *o = r->options;
     const ws_estimate *e = r->estimate;
@@ -47,8 +51,7 @@ static void put_options(ws_json_out *j, const ws_est_result *r) {
     ws_json_bool(j, "swa_full", o->swa_full);
     put_type(j, "cache_type_k", o->type_k);
     put_type(j, "cache_type_v", o->type_v);
-    ws_json_u64_out(j, "n_gpu_layers",
-                    o->n_gpu_layers > r->model->n_layer_all ? r->model->n_layer_all + 1 : o->n_gpu_layers);
+    ws_json_u64_out(j, "n_gpu_layers", gpu_layers(r, o));
     ws_json_u64_out(j, "n_cpu_moe", o->n_cpu_moe);
 }
 
@@ -122,8 +125,50 @@ static void put_speed(ws_json_out *j, const ws_speed *s) {
     put_rate(j, "high", s->empty * WS_SPEED_HIGH);
     ws_json_u64_out(j, "weights_bytes_per_token", s->weights);
     ws_json_u64_out(j, "cache_bytes_per_token", s->cache);
+    ws_json_bool(j, "host_bandwidth_assumed", s->host_assumed);
     ws_json_text(j, "assumption",
                  "one sequence; every token reads its weights and the cache once at the memory's bandwidth");
+    ws_json_close(j);
+}
+
+static void put_plan(ws_json_out *j, const ws_est_result *r, const ws_plan *p) {
+    const ws_est_options *o = &p->options;
+    ws_json_open(j, NULL, true, false);
+    ws_json_text(j, "quantization", p->quantization);
+    ws_json_bool(j, "as_the_file_is", p->as_is);
+    put_type(j, "cache_type_k", o->type_k);
+    put_type(j, "cache_type_v", o->type_v);
+    ws_json_u64_out(j, "ctx", o->n_ctx);
+    ws_json_u64_out(j, "n_gpu_layers", gpu_layers(r, o));
+    ws_json_u64_out(j, "n_cpu_moe", o->n_cpu_moe);
+    ws_json_bool(j, "all_on_gpus", p->on_gpus);
+    ws_json_bool(j, "as_long_as_asked", p->requested);
+    ws_json_u64_out(j, "total_bytes", p->estimate.sum.total);
+    ws_json_close(j);
+}
+
+/* The best first; the rest of the answer is about that one. */
+static void put_fit(ws_json_out *j, const ws_est_result *r) {
+    ws_json_open(j, "fit", true, true);
+    ws_json_open(j, "plans", false, true);
+    for (size_t i = 0; i < r->fit->n; i++) put_plan(j, r, &r->fit->plans[i]);
+    ws_json_close(j);
+    ws_json_close(j);
+}
+
+static void put_vllm(ws_json_out *j, const ws_vllm_estimate *v, double utilization) {
+    ws_json_open(j, "vllm", true, true);
+    ws_json_real(j, "gpu_memory_utilization", utilization);
+    ws_json_u64_out(j, "weights_bytes", v->weights);
+    ws_json_u64_out(j, "activation_bytes", v->activations);
+    ws_json_u64_out(j, "cuda_graph_bytes", v->graphs);
+    ws_json_u64_out(j, "kv_pool_bytes", v->pool);
+    ws_json_u64_out(j, "kv_bytes_per_token", v->bytes_per_token);
+    ws_json_u64_out(j, "block_size", v->block_size);
+    ws_json_u64_out(j, "num_gpu_blocks", v->n_blocks);
+    ws_json_u64_out(j, "max_tokens", v->max_tokens);
+    ws_json_real(j, "max_concurrency", v->max_concurrency);
+    ws_json_bool(j, "fits", v->fits);
     ws_json_close(j);
 }
 
@@ -154,7 +199,11 @@ ws_status ws_estimate_json(FILE *f, const ws_est_result *r, ws_error *err) {
     ws_json_bool(&j, "fits", ws_result_fits(r));
     put_overhead(&j, r->target);
     put_speed(&j, r->speed);
-    ws_json_text(&j, "llama_cpp_flags", r->flags);
+    ws_json_text(&j, "llama_cpp_flags", r->llama_flags);
+    ws_json_text(&j, "ollama_flags", r->ollama_flags);
+    ws_json_text(&j, "vllm_flags", r->vllm_flags);
+    if (r->fit) put_fit(&j, r);
+    if (r->vllm) put_vllm(&j, r->vllm, r->vllm_utilization);
     ws_json_close(&j);
     return ws_json_end(&j, err);
 }

@@ -21,6 +21,7 @@ bool ws_device_fits(const ws_est_result *r, unsigned i) {
 }
 
 bool ws_result_fits(const ws_est_result *r) {
+    if (r->vllm) return r->vllm->fits;
     uint64_t all = r->estimate->host.total;
     for (unsigned i = 0; i < r->target->n_devices; i++) {
         if (!ws_device_fits(r, i)) return false;
@@ -77,7 +78,7 @@ static void print_part(FILE *f, const char *name, uint64_t bytes, uint64_t whole
     char n[32], bar[BAR_WIDTH + 1] = "";
     const double share = whole ? (double)bytes / (double)whole : 0;
     memset(bar, '#', share < 1 ? (size_t)(share * BAR_WIDTH + 0.5) : BAR_WIDTH);
-    fprintf(f, "  %-10s %10.3f GiB %20s  %s\n", name, (double)bytes / GIB, ws_format_count(n, bytes), bar);
+    fprintf(f, "  %-11s %9.3f GiB %20s  %s\n", name, (double)bytes / GIB, ws_format_count(n, bytes), bar);
 }
 
 static void print_cache(FILE *f, const char *name, const ws_est_cache *c, bool cells) {
@@ -143,8 +144,63 @@ static void print_speed(FILE *f, const ws_speed *s) {
             s->empty, s->full, s->empty * WS_SPEED_LOW, s->empty * WS_SPEED_HIGH);
 }
 
+static void print_flags(FILE *f, const ws_est_result *r) {
+    fputc('\n', f);
+    if (r->llama_flags) fprintf(f, "llama-server %s\n", r->llama_flags);
+    if (r->ollama_flags) fprintf(f, "ollama: %s\n", r->ollama_flags);
+    if (r->vllm_flags) fprintf(f, "vllm serve %s\n", r->vllm_flags);
+}
+
+static void print_plan(FILE *f, const ws_est_result *r, const ws_plan *p) {
+    char k[TYPE_BYTES];
+    const ws_est_options *o = &p->options;
+    const char *type = p->quantization ? p->quantization : "as it is";
+    flag_name(k, o->type_k);
+    fprintf(f, "  %-14s %-6s %8" PRIu64 " %10.2f", type, k, o->n_ctx, (double)p->estimate.sum.total / GIB);
+    if (p->on_gpus)
+        fputs("  all\n", f);
+    else if (o->n_cpu_moe)
+        fprintf(f, "  experts of %" PRIu64 " layers on the CPU\n", o->n_cpu_moe);
+    else
+        fprintf(f, "  %" PRIu64 " of %" PRIu64 " layers\n", o->n_gpu_layers, r->model->n_layer_all + 1);
+}
+
+/* The plans; what is above is the first of them. */
+static void print_fit(FILE *f, const ws_est_result *r) {
+    if (!r->fit->n) {
+        fprintf(f, "\nNothing of %d tokens or more fits.\n", WS_LEAST_CTX);
+        return;
+    }
+    fputs("\nWhat fits, with room for the driver (the first is shown above)\n"
+          "  quantization   cache   context        GiB  on the GPUs\n",
+          f);
+    for (size_t i = 0; i < r->fit->n; i++) print_plan(f, r, &r->fit->plans[i]);
+}
+
+static void print_vllm(FILE *f, const ws_est_result *r) {
+    const ws_vllm_estimate *v = r->vllm;
+    const uint64_t share = (uint64_t)((double)r->target->device[0].capacity * r->vllm_utilization);
+    const uint64_t whole = share ? share : v->weights + v->activations + v->graphs + v->pool;
+    print_model(f, r);
+    fprintf(f, "vLLM on %u GPU%s, %.0f %% of each card\n\n", r->target->n_devices, r->target->n_devices > 1 ? "s" : "",
+            r->vllm_utilization * 100);
+    print_part(f, "weights", v->weights, whole);
+    print_part(f, "activations", v->activations, whole);
+    print_part(f, "graphs", v->graphs, whole);
+    print_part(f, "KV blocks", v->pool, whole);
+    fprintf(f, "\n%" PRIu64 " blocks of %" PRIu64 " tokens, %" PRIu64 " bytes a token: %" PRIu64 " tokens at most,\n",
+            v->n_blocks, v->block_size, v->bytes_per_token, v->max_tokens);
+    fprintf(f, "%.2f sequences of %" PRIu64 " tokens at a time%s\n", v->max_concurrency, r->options->n_ctx,
+            v->fits ? "" : ": DOES NOT FIT");
+    if (r->vllm_flags) fprintf(f, "\nvllm serve %s\n", r->vllm_flags);
+}
+
 void ws_estimate_print(FILE *f, const ws_est_result *r) {
     const ws_estimate *e = r->estimate;
+    if (r->vllm) {
+        print_vllm(f, r);
+        return;
+    }
     print_model(f, r);
     print_options(f, r);
     for (unsigned i = 0; i < e->n_devices; i++)
@@ -152,7 +208,8 @@ void ws_estimate_print(FILE *f, const ws_est_result *r) {
     print_memory(f, e->n_devices ? "host" : r->target->host.name, &r->target->host, &e->host);
     print_caches(f, e);
     print_speed(f, r->speed);
-    if (r->flags) fprintf(f, "\nllama-server %s\n", r->flags);
+    if (r->fit) print_fit(f, r);
+    print_flags(f, r);
     print_overhead(f, r->target);
 }
 

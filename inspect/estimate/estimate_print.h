@@ -2,7 +2,9 @@
 #ifndef WS_ESTIMATE_PRINT_H
 #define WS_ESTIMATE_PRINT_H
 
+#include "fit.h"
 #include "speed.h"
+#include "vllm.h"
 
 #include <stdio.h>
 
@@ -16,7 +18,10 @@ typedef struct {
     const ws_speed *speed;
     const char *caller, *engine; /* "server", "llama.cpp" */
     const char *as;              /* the quantization that the estimate is for, when the file has another; or NULL */
-    const char *flags;           /* for llama.cpp; or NULL */
+    const char *llama_flags, *ollama_flags, *vllm_flags; /* NULL: not for this engine */
+    const ws_fit *fit;                                   /* plans, of which the first is shown; or NULL */
+    const ws_vllm_estimate *vllm;                        /* or NULL */
+    double vllm_utilization;
 } ws_est_result;
 
 /* Does device i hold what the estimate puts there, with the least that the driver takes? */

@@ -5,7 +5,8 @@
 
 #include "blueprint.h"
 
-/* `name`: a file type ("q4_k_m"); WS_USAGE when there is none of that name. The blueprint gets tensors of its own. */
+/* `name`: a file type ("q4_k_m"), or NULL for what the file has; WS_USAGE when there is none of that name. The
+ * blueprint gets tensors of its own. */
 WS_MUST_CHECK ws_status ws_blueprint_retype(ws_blueprint *bp, const char *name, ws_error *err);
 
 #endif

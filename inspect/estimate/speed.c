@@ -13,9 +13,9 @@ static uint64_t touched(const ws_blueprint *bp, const ws_tensor *t, bool tied) {
     return (uint64_t)((double)t->bytes * (double)bp->layers[layer].n_expert_used / (double)bp->n_expert);
 }
 
-static double seconds(const ws_target *t, unsigned backend, double bytes) {
-    const ws_device *d = backend < t->n_devices ? &t->device[backend] : &t->host;
-    return bytes / d->bandwidth;
+static double bandwidth(const ws_target *t, unsigned backend) {
+    if (backend < t->n_devices) return t->device[backend].bandwidth;
+    return t->host.bandwidth > 0 ? t->host.bandwidth : WS_HOST_BANDWIDTH;
 }
 
 ws_status ws_speed_bound(ws_speed *out, const ws_blueprint *bp, const ws_est_options *o, const ws_estimate *e,
@@ -37,11 +37,13 @@ ws_status ws_speed_bound(ws_speed *out, const ws_blueprint *bp, const ws_est_opt
         const ws_est_memory *m = b < t->n_devices ? &e->device[b] : &e->host;
         const double streams = (double)e->n_streams; /* one sequence reads its own part */
         if (!bytes[b] && !m->kv_cache) continue;
-        known &= (b < t->n_devices ? t->device[b].bandwidth : t->host.bandwidth) > 0;
+        const double rate = bandwidth(t, b);
+        known &= rate > 0;
         out->cache += (uint64_t)((double)m->kv_cache / streams);
+        out->host_assumed |= b == t->n_devices && !(t->host.bandwidth > 0);
         if (!known) continue;
-        empty += seconds(t, b, (double)bytes[b]);
-        full += seconds(t, b, (double)bytes[b] + (double)m->kv_cache / streams);
+        empty += (double)bytes[b] / rate;
+        full += ((double)bytes[b] + (double)m->kv_cache / streams) / rate;
     }
     ws_placement_free(&p);
     if (known && empty > 0) out->empty = 1 / empty, out->full = 1 / full;
