@@ -1,5 +1,7 @@
 /* vram-estimate - how much memory a model takes when it runs, from its header alone. */
+#include "cheat_sheet.h"
 #include "cli.h"
+#include "data_file.h"
 #include "estimate_print.h"
 #include "flags.h"
 #include "model_source.h"
@@ -13,6 +15,7 @@
 static const char *const cache_types[] = {"f16", "f32", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "iq4_nl", "q4_0", NULL};
 static const char *const callers[] = {"server", "cli", "bindings", NULL};
 static const char *const engines[] = {"llama.cpp", "vllm", NULL};
+static const char *const formats[] = {"text", "json", "markdown", "html", NULL};
 static const char *const switches[] = {"auto", "on", "off", NULL};
 
 /* llama-server shares one cache among this many slots unless it is told how many to use. */
@@ -25,8 +28,8 @@ typedef struct {
     int64_t ctx, batch, ubatch, parallel; /* 0: not given */
     int64_t gpu_layers, cpu_moe_layers;   /* -1: not given */
     double bandwidth, host_bandwidth, utilization;
-    const char *kv_type, *type_k, *type_v, *flash_attn, *caller, *gpu, *apple, *split, *as, *engine;
-    bool unified, not_unified, swa_full, cpu, cpu_moe, must_fit, csv, fit;
+    const char *kv_type, *type_k, *type_v, *flash_attn, *caller, *gpu, *apple, *split, *as, *engine, *format;
+    bool unified, not_unified, swa_full, cpu, cpu_moe, must_fit, csv, fit, cheat_sheet;
     bool fits; /* result */
     ws_common_options common;
 } options;
@@ -213,12 +216,39 @@ static ws_status estimate(const char *model, options *o, ws_error *err) {
     return status;
 }
 
+static ws_status cheat_sheet(const options *o, ws_error *err) {
+    char *models = ws_data_file("models.json", err);
+    if (!models) return err->code;
+    ws_sheet *s;
+    ws_status status = ws_sheet_make(&s, models, o->ctx ? (uint64_t)o->ctx : WANTED_CTX, err);
+    free(models);
+    WS_TRY(status);
+    if (o->common.json || strcmp(o->format, "json") == 0)
+        status = ws_sheet_json(stdout, s, err);
+    else if (strcmp(o->format, "markdown") == 0)
+        ws_sheet_markdown(stdout, s);
+    else if (strcmp(o->format, "html") == 0)
+        ws_sheet_html(stdout, s);
+    else
+        ws_sheet_text(stdout, s);
+    free(s);
+    return status;
+}
+
+static ws_status run(const ws_args *args, options *o, ws_error *err) {
+    if (o->cheat_sheet && args->n_args) return ws_fail(err, WS_USAGE, "--cheat-sheet takes no model");
+    if (o->cheat_sheet) return cheat_sheet(o, err);
+    if (!args->n_args) return ws_fail(err, WS_USAGE, "no model given");
+    return estimate(args->arg[0], o, err);
+}
+
 int main(int argc, char **argv) {
     options o = {.batch = 2048,
                  .ubatch = 512,
                  .flash_attn = "auto",
                  .caller = "server",
                  .engine = "llama.cpp",
+                 .format = "text",
                  .utilization = 0.9,
                  .gpu_layers = -1,
                  .cpu_moe_layers = -1,
@@ -263,6 +293,10 @@ int main(int argc, char **argv) {
         {"engine", 0, WS_OPT_CHOICE, &o.engine, "WHICH", "llama.cpp (default), vllm", 0, 0, engines},
         {"gpu-memory-utilization", 0, WS_OPT_REAL, &o.utilization, "X", "vLLM's share of each card (default 0.9)", 0.05,
          1, NULL},
+        {"cheat-sheet", 0, WS_OPT_FLAG, &o.cheat_sheet, NULL,
+         "no MODEL: what fits which hardware, for common model sizes", 0, 0, NULL},
+        {"format", 0, WS_OPT_CHOICE, &o.format, "F", "of the cheat sheet: text (default), json, markdown, html", 0, 0,
+         formats},
         {"must-fit", 0, WS_OPT_FLAG, &o.must_fit, NULL, "exit code 3 when it does not fit", 0, 0, NULL},
         {"csv", 0, WS_OPT_FLAG, &o.csv, NULL, "one row per device", 0, 0, NULL},
         {0},
@@ -280,16 +314,17 @@ int main(int argc, char **argv) {
         .examples = "  vram-estimate model.gguf --ctx 8192\n"
                     "  vram-estimate llama3:8b --gpu rtx-3060 --fit\n"
                     "  vram-estimate ~/models/Qwen3-8B --as q4_k_m --ctx 16384\n"
+                    "  vram-estimate --cheat-sheet --format html > sheet.html\n"
                     "  vram-estimate model.gguf --ctx 32768 --kv-type q8_0 --gpu rtx-3060 --must-fit --json",
         .options = rows,
-        .min_args = 1,
+        .min_args = 0,
         .max_args = 1,
     };
     ws_args args;
     ws_error err = {0};
     respell(argc, argv);
     ws_status status = ws_cli_parse(&cmd, argc, argv, &o.common, &args, &err);
-    if (!status && !args.done) status = estimate(args.arg[0], &o, &err);
+    if (!status && !args.done) status = run(&args, &o, &err);
     const int code = ws_cli_finish(&cmd, status, &err);
     return code == WS_EXIT_OK && o.must_fit && !o.fits ? EXIT_DOES_NOT_FIT : code;
 }

@@ -250,6 +250,27 @@ class Json(CliCase):
                 keys[tool] = json.loads(result.stdout)
         self.assertEqual({"weights_bytes", "kv_cache_bytes", "compute_bytes", "total_bytes"} - keys["vram-estimate"].keys(), set())
 
+    def test_estimates(self):
+        small = self.dir / "small.gguf"
+        self.assertEqual(run("convert", MODEL, small).returncode, 0)
+        fits = run("vram-estimate", small, "-c", "512", "-np", "1", "--gpu", "24GiB", "--must-fit", "--json")
+        self.assertEqual(fits.returncode, 0, fits.stderr)
+        device = json.loads(fits.stdout)["devices"][0]
+        self.assertEqual(device["total_bytes"], device["weights_bytes"] + device["kv_cache_bytes"] + device["compute_bytes"])
+        self.assertEqual(run("vram-estimate", small, "-c", "512", "--gpu", "1MiB", "--must-fit").returncode, 3)
+        self.assertEqual(run("vram-estimate", small, "-c", "512", "--gpu", "1MiB").returncode, 0)
+        self.assertEqual(run("vram-estimate", small, "-fa", "off", "-ctv", "q8_0").returncode, 1)
+        for args in ([small, "--gpu", "rtx-9999"], [small, "--cpu", "--gpu", "8GiB"], [small, "--cheat-sheet"], [],
+                     [small, "--as", "q99"], [small, "-ts", "x"]):
+            self.assertEqual(run("vram-estimate", *args).returncode, 2, args)
+        for args in (["--fit", "--gpu", "rtx-3060"], ["--engine", "vllm", "--gpu", "rtx-3060"], ["--csv"], ["--cpu"],
+                     ["--gpu", "auto"], ["--apple", "m3-16"], ["--as", "q4_k_m"], ["-ngl", "1", "-ub", "64"]):
+            result = run("vram-estimate", small, *args)
+            self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(run("vram-estimate", MODEL, "-c", "512").returncode, 0)
+        for form in ("text", "json", "markdown", "html"):
+            self.assertEqual(run("vram-estimate", "--cheat-sheet", "--format", form).returncode, 0)
+
     def test_strings_cannot_drive_the_terminal(self):
         evil = b"\x1b]0;owned\x07\xff\xfe"
         path = self.file("evil.gguf", gguf(pairs=[ARCH, pair("general.name", 8, string(evil))]))
