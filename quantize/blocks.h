@@ -171,4 +171,78 @@ typedef struct WS_PACKED {
 } ws_iq4_xs;
 WS_CHECK_SIZE(IQ4_XS, ws_iq4_xs);
 
+/* IQ2_* and IQ1_*: eight elements at a time are a point of a codebook (grids8.h), eight digits g of 0, 1, 2. In IQ2_*
+ * the digits are magnitudes and the signs are stored apart: sign bit i of a group belongs to its element i, set for
+ * minus. p[k] is the place of the point of elements 8 k to 8 k + 7 in the list. */
+
+/* IQ2_XXS: x = d * (scale[s] + 1/2) / 4 * m[g] * sign, m = 8, 25, 43, s = element / 32, scale in 0..15
+ *
+ *     | d  d | then for each 32 elements: p0 | p1 | p2 | p3 | word |
+ *
+ *     word = | scale:4 | signs3:7 | signs2:7 | signs1:7 | signs0:7 |
+ *
+ * The eighth sign makes the number of minuses even. */
+typedef struct WS_PACKED {
+    uint16_t d;
+    struct WS_PACKED {
+        uint8_t p[4];
+        uint32_t word;
+    } qs[8];
+} ws_iq2_xxs;
+WS_CHECK_SIZE(IQ2_XXS, ws_iq2_xxs);
+
+/* IQ2_XS: as IQ2_XXS, s = element / 16
+ *
+ *     | d  d | qs: 32 halves | scales: 8 bytes |
+ *
+ *     qs[k]        = | signs:7 | p[k]:9 |
+ *     scales[j]    = | scale[2 j + 1] | scale[2 j] | */
+typedef struct WS_PACKED {
+    uint16_t d;
+    uint16_t qs[32];
+    uint8_t scales[8];
+} ws_iq2_xs;
+WS_CHECK_SIZE(IQ2_XS, ws_iq2_xs);
+
+/* IQ2_S: as IQ2_XS with all eight signs
+ *
+ *     | d  d | qs: 32 bytes | signs: 32 bytes | qh: 8 bytes | scales: 8 bytes |
+ *
+ *     qs[k]        p[k]:8
+ *     qh[j]        = | p[4 j + 3]>>8 | p[4 j + 2]>>8 | p[4 j + 1]>>8 | p[4 j]>>8 | */
+typedef struct WS_PACKED {
+    uint16_t d;
+    uint8_t qs[32];
+    uint8_t signs[32];
+    uint8_t qh[8];
+    uint8_t scales[8];
+} ws_iq2_s;
+WS_CHECK_SIZE(IQ2_S, ws_iq2_s);
+
+/* IQ1_S: x = d * (2 scale[s] + 1) * (g - 1 + shift[s] / 8), s = element / 32, scale in 0..7, shift 1 or -1
+ *
+ *     | d  d | qs: 32 bytes | qh: 8 halves |
+ *
+ *     qs[k]        p[k]:8
+ *     qh[s]        = | shift is -1 : 1 | scale:3 | p[4 s + 3]>>8 : 3 | p[4 s + 2]>>8 | p[4 s + 1]>>8 | p[4 s]>>8 | */
+typedef struct WS_PACKED {
+    uint16_t d;
+    uint8_t qs[32];
+    uint16_t qh[8];
+} ws_iq1_s;
+WS_CHECK_SIZE(IQ1_S, ws_iq1_s);
+
+/* IQ1_M: as IQ1_S, but scales by s = element / 16 and shifts by element / 8, and d in pieces
+ *
+ *     | qs: 32 bytes | qh: 16 bytes | scales: 4 halves |
+ *
+ *     qh[s]        = | shift[2 s + 1] is -1 : 1 | p[2 s + 1]>>8 : 3 | shift[2 s] is -1 : 1 | p[2 s]>>8 : 3 |
+ *     scales[j]    = | d>>4 j : 4 | scale[4 j + 3] | scale[4 j + 2] | scale[4 j + 1] | scale[4 j] | */
+typedef struct WS_PACKED {
+    uint8_t qs[32];
+    uint8_t qh[16];
+    uint16_t scales[4];
+} ws_iq1_m;
+WS_CHECK_SIZE(IQ1_M, ws_iq1_m);
+
 #endif

@@ -92,4 +92,43 @@ V_INLINE vf32 v_load_chunks(const uint8_t *const *block, size_t offset) {
     return v;
 }
 
+/* p[0..3] in every four lanes; p[k] in all lanes of the k-th four. */
+V_INLINE vf32 v_quad(const float *p) {
+    vf32 v;
+    for (int k = 0; k < WS_LANES / 4; k++) memcpy((uint8_t *)&v + 16 * k, p, 16);
+    return v;
+}
+V_INLINE vf32 v_each_quad(const float *p) {
+    vf32 v;
+    for (int lane = 0; lane < WS_LANES; lane++) v[lane] = p[lane / 4];
+    return v;
+}
+
+#ifndef V_HAS_OWN_LOOKUPS
+/* Each lane takes one of its four: that which the low two bits of its index name. */
+V_INLINE vf32 v_lookup(vf32 quads, vu32 index) {
+    vf32 v;
+    for (uint32_t lane = 0; lane < WS_LANES; lane++) v[lane] = quads[lane / 4 * 4 + (index[lane] & 3u)];
+    return v;
+}
+
+/* The smallest of all lanes (no NaN among them). */
+V_INLINE float v_least(vf32 v) {
+    float least = v[0];
+    for (int lane = 1; lane < WS_LANES; lane++) least = v[lane] < least ? v[lane] : least;
+    return least;
+}
+
+/* Bit i: is a <= b in lane i? */
+V_INLINE uint32_t v_bits_le(vf32 a, vf32 b) {
+    const vi32 mask = a <= b;
+    uint32_t bits = 0;
+    for (int lane = 0; lane < WS_LANES; lane++) bits |= (uint32_t)(mask[lane] & 1) << lane;
+    return bits;
+}
+#endif
+
+/* sum + term where a < b. */
+V_INLINE vu32 vu_add_lt(vu32 sum, vf32 a, vf32 b, uint32_t term) { return sum + ((vu32)(a < b) & term); }
+
 #endif

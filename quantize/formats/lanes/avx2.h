@@ -48,4 +48,18 @@ V_INLINE vf32 v_load_chunks(const uint8_t *const *block, size_t offset) {
     return _mm256_loadu2_m128((const void *)(block[4] + offset), (const void *)(block[0] + offset));
 }
 
+V_INLINE vf32 v_quad(const float *p) { return _mm256_broadcast_ps((const void *)p); }
+V_INLINE vf32 v_each_quad(const float *p) {
+    const __m256i lanes = _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1);
+    return _mm256_permutevar8x32_ps((__m256)_mm256_castsi128_si256(_mm_loadu_si64(p)), lanes);
+}
+V_INLINE vf32 v_lookup(vf32 quads, vu32 index) { return _mm256_permutevar_ps(quads, (__m256i)index); }
+V_INLINE float v_least(vf32 v) {
+    const __m128 four = _mm_min_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    const __m128 two = _mm_min_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_min_ss(two, _mm_movehdup_ps(two)));
+}
+V_INLINE uint32_t v_bits_le(vf32 a, vf32 b) { return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_LE_OQ)); }
+V_INLINE vu32 vu_add_lt(vu32 sum, vf32 a, vf32 b, uint32_t term) { return sum + ((vu32)(a < b) & term); }
+
 #endif

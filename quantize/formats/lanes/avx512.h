@@ -43,4 +43,17 @@ V_INLINE vf32 v_load_chunks(const uint8_t *const *block, size_t offset) {
     return _mm512_insertf32x4(v, _mm_loadu_ps((const void *)(block[12] + offset)), 3);
 }
 
+V_INLINE vf32 v_quad(const float *p) { return _mm512_broadcast_f32x4(_mm_loadu_ps(p)); }
+V_INLINE vf32 v_each_quad(const float *p) {
+    const __m512i lanes = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+    return _mm512_permutexvar_ps(lanes, _mm512_castps128_ps512(_mm_loadu_ps(p)));
+}
+V_INLINE vf32 v_lookup(vf32 quads, vu32 index) { return _mm512_permutevar_ps(quads, (__m512i)index); }
+V_INLINE float v_least(vf32 v) { return _mm512_reduce_min_ps(v); }
+V_INLINE uint32_t v_bits_le(vf32 a, vf32 b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
+V_INLINE vu32 vu_add_lt(vu32 sum, vf32 a, vf32 b, uint32_t term) {
+    return (vu32)_mm512_mask_add_epi32((__m512i)sum, _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), (__m512i)sum,
+                                       _mm512_set1_epi32((int)term));
+}
+
 #endif

@@ -7,6 +7,7 @@
 
 #define WS_LANES 4
 #define V_HAS_OWN_WORDS
+#define V_HAS_OWN_LOOKUPS
 #include "any.h"
 
 V_INLINE vi32 vi_min(vi32 a, vi32 b) { return (vi32)vminq_s32((int32x4_t)a, (int32x4_t)b); }
@@ -17,5 +18,15 @@ V_INLINE vf32 v_lookup(const float *table, vi32 index) {
     return (vf32){table[masked[0]], table[masked[1]], table[masked[2]], table[masked[3]]};
 }
 V_INLINE int v_any(vi32 mask) { return vmaxvq_u32((uint32x4_t)mask) != 0; }
+
+V_INLINE vf32 v_lookup(vf32 quads, vu32 index) {
+    const vu32 bytes = (index & 3u) * 0x04040404u + 0x03020100u;
+    return (vf32)vqtbl1q_u8((uint8x16_t)quads, (uint8x16_t)bytes);
+}
+V_INLINE float v_least(vf32 v) { return vminvq_f32((float32x4_t)v); }
+V_INLINE uint32_t v_bits_le(vf32 a, vf32 b) {
+    static const uint32_t weights[4] = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32((uint32x4_t)(a <= b), vld1q_u32(weights)));
+}
 
 #endif

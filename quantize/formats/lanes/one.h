@@ -35,4 +35,6 @@ V_INLINE void v_store_u16(void *p, vu32 v) {
     memcpy(p, &low, sizeof low);
 }
 
+V_INLINE vu32 vu_add_lt(vu32 sum, vf32 a, vf32 b, uint32_t term) { return a < b ? sum + term : sum; }
+
 #endif
