@@ -74,8 +74,8 @@ static inline uint32_t grid8_nearest(const ws_grid8 *grid, const ws_grid8_cell *
     vu32 place = v_iota();
     for (uint32_t j = 0; j < cell->count; j += WS_LANES) {
         const vu32 code = v_load_u16(list + j);
-        vf32 sum = v_lookup(table[0], code);
-        for (int i = 1; i < 8; i++) sum += v_lookup(table[i], code >> 2 * i);
+        vf32 sum = v_quad_lookup(table[0], code);
+        for (int i = 1; i < 8; i++) sum += v_quad_lookup(table[i], code >> 2 * i);
         place = vu_select(v_lt(sum, least), v_iota() + j, place);
         least = v_min(sum, least);
     }
@@ -167,13 +167,13 @@ static inline void grid8_draw(grid8_lines *lines, const ws_grid8 *grid, const ws
     lines->n = (cell->count + WS_LANES - 1u) / WS_LANES;
     for (uint32_t j = 0; j < lines->n; j++) {
         vu32 code = v_load_u16(lines->list + j * WS_LANES);
-        vf32 even_a = v_lookup(a[0], code), even_b = v_lookup(b[0], code);
-        vf32 odd_a = v_lookup(a[1], code >> 2), odd_b = v_lookup(b[1], code >> 2);
+        vf32 even_a = v_quad_lookup(a[0], code), even_b = v_quad_lookup(b[0], code);
+        vf32 odd_a = v_quad_lookup(a[1], code >> 2), odd_b = v_quad_lookup(b[1], code >> 2);
         for (int i = 2; i < 8; i += 2) {
-            even_a += v_lookup(a[i], code >> 2 * i);
-            even_b += v_lookup(b[i], code >> 2 * i);
-            odd_a += v_lookup(a[i + 1], code >> (2 * i + 2));
-            odd_b += v_lookup(b[i + 1], code >> (2 * i + 2));
+            even_a += v_quad_lookup(a[i], code >> 2 * i);
+            even_b += v_quad_lookup(b[i], code >> 2 * i);
+            odd_a += v_quad_lookup(a[i + 1], code >> (2 * i + 2));
+            odd_b += v_quad_lookup(b[i + 1], code >> (2 * i + 2));
         }
         lines->a[j] = even_a + odd_a;
         lines->b[j] = even_b + odd_b;

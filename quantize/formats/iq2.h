@@ -104,7 +104,7 @@ V_INLINE vf32 iq2_value(vu32 code, int i) {
 #if WS_LANES == 1
     return iq2_values[code >> 2 * i & 3u];
 #else
-    return v_lookup(v_quad(iq2_values), code >> 2 * i);
+    return v_quad_lookup(v_quad(iq2_values), code >> 2 * i);
 #endif
 }
 

@@ -22,6 +22,6 @@ for isa in c neon; do
         objects+=("$object")
     done
 done
-"$cc" "${flags[@]}" -DWS_CROSS_ISA=neon -static "$here/tests/cross/formats.c" "$here/common/dtype.c" "${objects[@]}" \
-    -o "$out/formats"
+"$cc" "${flags[@]}" -DWS_CROSS_ISA=neon -static -pthread "$here/tests/cross/formats.c" "$here/common/dtype.c" \
+    "$here"/quantize/grids*.c "${objects[@]}" -o "$out/formats"
 "$run" "$out/formats"

@@ -104,9 +104,9 @@ V_INLINE vf32 v_each_quad(const float *p) {
     return v;
 }
 
-#ifndef V_HAS_OWN_LOOKUPS
+#ifndef V_HAS_OWN_WORDS
 /* Each lane takes one of its four: that which the low two bits of its index name. */
-V_INLINE vf32 v_lookup(vf32 quads, vu32 index) {
+V_INLINE vf32 v_quad_lookup(vf32 quads, vu32 index) {
     vf32 v;
     for (uint32_t lane = 0; lane < WS_LANES; lane++) v[lane] = quads[lane / 4 * 4 + (index[lane] & 3u)];
     return v;

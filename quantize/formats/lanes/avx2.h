@@ -53,7 +53,7 @@ V_INLINE vf32 v_each_quad(const float *p) {
     const __m256i lanes = _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1);
     return _mm256_permutevar8x32_ps((__m256)_mm256_castsi128_si256(_mm_loadu_si64(p)), lanes);
 }
-V_INLINE vf32 v_lookup(vf32 quads, vu32 index) { return _mm256_permutevar_ps(quads, (__m256i)index); }
+V_INLINE vf32 v_quad_lookup(vf32 quads, vu32 index) { return _mm256_permutevar_ps(quads, (__m256i)index); }
 V_INLINE float v_least(vf32 v) {
     const __m128 four = _mm_min_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     const __m128 two = _mm_min_ps(four, _mm_movehl_ps(four, four));

@@ -48,7 +48,7 @@ V_INLINE vf32 v_each_quad(const float *p) {
     const __m512i lanes = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
     return _mm512_permutexvar_ps(lanes, _mm512_castps128_ps512(_mm_loadu_ps(p)));
 }
-V_INLINE vf32 v_lookup(vf32 quads, vu32 index) { return _mm512_permutevar_ps(quads, (__m512i)index); }
+V_INLINE vf32 v_quad_lookup(vf32 quads, vu32 index) { return _mm512_permutevar_ps(quads, (__m512i)index); }
 V_INLINE float v_least(vf32 v) { return _mm512_reduce_min_ps(v); }
 V_INLINE uint32_t v_bits_le(vf32 a, vf32 b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
 V_INLINE vu32 vu_add_lt(vu32 sum, vf32 a, vf32 b, uint32_t term) {

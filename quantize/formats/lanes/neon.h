@@ -7,7 +7,6 @@
 
 #define WS_LANES 4
 #define V_HAS_OWN_WORDS
-#define V_HAS_OWN_LOOKUPS
 #include "any.h"
 
 V_INLINE vi32 vi_min(vi32 a, vi32 b) { return (vi32)vminq_s32((int32x4_t)a, (int32x4_t)b); }
@@ -19,7 +18,7 @@ V_INLINE vf32 v_lookup(const float *table, vi32 index) {
 }
 V_INLINE int v_any(vi32 mask) { return vmaxvq_u32((uint32x4_t)mask) != 0; }
 
-V_INLINE vf32 v_lookup(vf32 quads, vu32 index) {
+V_INLINE vf32 v_quad_lookup(vf32 quads, vu32 index) {
     const vu32 bytes = (index & 3u) * 0x04040404u + 0x03020100u;
     return (vf32)vqtbl1q_u8((uint8x16_t)quads, (uint8x16_t)bytes);
 }
