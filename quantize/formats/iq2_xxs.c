@@ -73,9 +73,9 @@ static inline vf32 first_scale(const iq2_block *s, vf32 max) {
 V_INLINE void quantize_32(iq2_block *s, vu32 *signs) {
     const vf32 max = iq2_prepare(s);
     vi32 zero = v_lt(max, v_set(1e-15f));
-    const vf32 top = 3.0f * first_scale(s, v_select(zero, v_set(1), max));
+    s->scale = first_scale(s, v_select(zero, v_set(1), max));
+    const vf32 top = s->scale * 3.0f;
     zero |= ~v_lt(v_set(0), top);
-    s->scale = top / 3.0f;
     for (int k = 0; k < 4; k++) s->code[k] = vu_set(0);
     iq2_search(s, v_select(zero, v_set(1), top), 13);
     const vi32 above = v_lt(v_set(0), s->scale);
