@@ -1,4 +1,5 @@
-/* affine.h - sub-blocks of the form x = scale * q + min (Q2_K, Q4_K, Q5_K). */
+/* affine.h - sub-blocks of the form x = scale * q + min (Q2_K, Q4_K, Q5_K; with an importance matrix also Q4_1 and
+ * Q5_1). */
 #ifndef WS_AFFINE_H
 #define WS_AFFINE_H
 
@@ -9,17 +10,23 @@
 typedef struct {
     int n;    /* elements per sub-block: 16 or 32 */
     int qmax; /* quants are 0..qmax */
-    /* Scales are tried whose inverse takes the range to qmax + first_try + 0.1 t, t = 0..last_try. */
-    float first_try;
+    /* Scales are tried whose inverse takes the range to qmax + first_try + step * t, t = 0..last_try. */
+    float first_try, step;
     int last_try;
+    int side;      /* sub-blocks searched at once, at most AFFINE_SIDE */
     bool absolute; /* errors count by magnitude, not squared */
 } ws_affine_rule;
+
+/* The tries of every type with an importance matrix. */
+#define AFFINE_WEIGHTED(elements, max, together)                                                                       \
+    (ws_affine_rule) { .n = elements, .qmax = max, .first_try = -0.9f, .step = 0.05f, .last_try = 36, .side = together }
 
 /* What the search finds for one sub-block. Its own quants are those of `inverse` and `offset`; they remain only
  * where the super-block's rounding makes the scale 0, so they are computed again when needed. */
 typedef struct {
     vf32 scale, minus_min;
     vf32 inverse, offset;
+    vf32 sum_w;
 } ws_affine;
 
 /* A search under way. */
@@ -105,48 +112,55 @@ V_INLINE void affine_keep_better(ws_affine_search *s) {
     s->min = v_select(better, s->fitted, s->min);
 }
 
-/* Sub-blocks are searched two by two, step by step: their sums are chains of dependent additions, and two chains
+/* Sub-blocks can be searched two by two, step by step: their sums are chains of dependent additions, and two chains
  * take no longer than one. */
 enum { AFFINE_SIDE = 2 };
 
 V_INLINE void affine_try(ws_affine_search *s, const ws_affine_rule rule, float range) {
     vi32 large = vi_set(0);
-    for (int k = 0; k < AFFINE_SIDE; k++) {
+    for (int k = 0; k < rule.side; k++) {
         s[k].inverse = range / (s[k].max - s[k].min);
         s[k].sum_l = s[k].sum_l2 = s[k].sum_xl = s[k].error = v_set(0);
         large |= affine_large(&s[k]);
     }
     if (v_any(large))
         for (int i = 0; i < rule.n; i++)
-            for (int k = 0; k < AFFINE_SIDE; k++) affine_count(&s[k], i, rule.qmax, false);
+            for (int k = 0; k < rule.side; k++) affine_count(&s[k], i, rule.qmax, false);
     else
         for (int i = 0; i < rule.n; i++)
-            for (int k = 0; k < AFFINE_SIDE; k++) affine_count(&s[k], i, rule.qmax, true);
-    for (int k = 0; k < AFFINE_SIDE; k++) affine_fit(&s[k]);
+            for (int k = 0; k < rule.side; k++) affine_count(&s[k], i, rule.qmax, true);
+    for (int k = 0; k < rule.side; k++) affine_fit(&s[k]);
     for (int i = 0; i < rule.n; i++)
-        for (int k = 0; k < AFFINE_SIDE; k++) affine_add_error(&s[k], i, rule.absolute);
-    for (int k = 0; k < AFFINE_SIDE; k++) affine_keep_better(&s[k]);
+        for (int k = 0; k < rule.side; k++) affine_add_error(&s[k], i, rule.absolute);
+    for (int k = 0; k < rule.side; k++) affine_keep_better(&s[k]);
 }
 
-/* Over all tries, the scale and min of least weighted error, for AFFINE_SIDE neighbouring sub-blocks. A min that is
+/* Over all tries, the scale and min of least weighted error, for rule.side neighbouring sub-blocks. A min that is
  * kept moves the range that later tries start from. */
 V_INLINE void affine_search(ws_affine *found, const vf32 *x, const vf32 *w, const ws_affine_rule rule) {
     ws_affine_search s[AFFINE_SIDE];
     vf32 q[AFFINE_SIDE][32];
-    for (int k = 0; k < AFFINE_SIDE; k++) {
+    for (int k = 0; k < rule.side; k++) {
         s[k].x = x + rule.n * k;
         s[k].w = w + rule.n * k;
         s[k].q = q[k];
         affine_begin(&s[k], rule);
     }
-    for (int t = 0; t <= rule.last_try; t++) affine_try(s, rule, rule.first_try + 0.1f * (float)t + (float)rule.qmax);
-    for (int k = 0; k < AFFINE_SIDE; k++) {
+    for (int t = 0; t <= rule.last_try; t++)
+        affine_try(s, rule, rule.first_try + rule.step * (float)t + (float)rule.qmax);
+    for (int k = 0; k < rule.side; k++) {
         const vi32 flat = v_eq(s[k].max, s[k].lowest); /* all elements equal, and not above 0 */
         found[k].scale = v_select(flat, v_set(0), s[k].best.scale);
         found[k].inverse = v_select(flat, v_set(0), s[k].best.inverse);
         found[k].offset = s[k].best.offset;
         found[k].minus_min = -s[k].min;
+        found[k].sum_w = s[k].sum_w;
     }
+}
+
+/* The search's own quants. */
+V_INLINE void affine_own_quants(vu32 *q, const vf32 *x, int n, int qmax, const ws_affine *found) {
+    for (int i = 0; i < n; i++) q[i] = (vu32)affine_quant(x[i], found->inverse, found->offset, qmax);
 }
 
 /* The quants for the scale and min that are stored; those of the search where that scale is 0. */

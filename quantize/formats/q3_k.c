@@ -1,4 +1,5 @@
 /* q3_k.c - Q3_K: 3-bit quants around zero, 6-bit scales. */
+#include "importance.h"
 #include "symmetric.h"
 #include "two_bits.h"
 
@@ -56,15 +57,9 @@ static inline void pack_scales(vu32 *words, const vu32 *code) {
     for (int j = 0; j < 16; j++) words[2] |= code[j] >> 4 << (8 * (j % 4) + 2 * (j / 4));
 }
 
-/* The codes of the sub-blocks' scales, and their quants for those. */
-static inline void encode(vu32 *codes, vu32 *q, const vf32 *x, const vf32 *scales, vu32 *half) {
-    const vf32 extreme = v_extreme(scales, 16), inverse = -32.0f / extreme;
-    const vu32 some = (vu32)v_ne(extreme, v_set(0));
-    *half = v_half(1.0f / inverse) & some;
-    const vf32 d = v_from_half(*half);
+/* The quants of the sub-blocks for the scales d * (code - 32); those they have where that is 0. */
+static inline void requantize(vu32 *q, const vf32 *x, const vu32 *codes, vf32 d) {
     for (int j = 0; j < 16; j++) {
-        const vi32 scale = vi_clamp(v_int8(v_nearest(inverse * scales[j])), -32, 31);
-        codes[j] = (vu32)(scale + 32) & some;
         const vf32 sub_d = d * v_float((vi32)codes[j] - 32);
         const vi32 keep = v_eq(sub_d, v_set(0));
         for (int i = 16 * j; i < 16 * j + 16; i++)
@@ -72,11 +67,20 @@ static inline void encode(vu32 *codes, vu32 *q, const vf32 *x, const vf32 *scale
     }
 }
 
-static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
-    vu32 q[256], codes[16], half, words[27]; /* 8 words of high bits, 16 of low bits, 3 of scales */
-    vf32 scales[16];
-    for (int j = 0; j < 16; j++) scales[j] = search(q + 16 * j, x + 16 * j);
-    encode(codes, q, x, scales, &half);
+/* The codes of the sub-blocks' scales; returns the half of the super-block's. */
+static inline vu32 encode(vu32 *codes, const vf32 *scales) {
+    const vf32 extreme = v_extreme(scales, 16), inverse = -32.0f / extreme;
+    const vu32 some = (vu32)v_ne(extreme, v_set(0));
+    for (int j = 0; j < 16; j++) {
+        const vi32 scale = vi_clamp(v_int8(v_nearest(inverse * scales[j])), -32, 31);
+        codes[j] = (vu32)(scale + 32) & some;
+    }
+    return v_half(1.0f / inverse) & some;
+}
+
+static inline void store(const vf32 *x, vu32 *q, const vu32 *codes, vu32 half, uint8_t *y, size_t live) {
+    vu32 words[27]; /* 8 words of high bits, 16 of low bits, 3 of scales */
+    requantize(q, x, codes, v_from_half(half));
     for (int i = 0; i < 8; i++) {
         words[i] = vu_set(0);
         for (int j = 0; j < 8; j++) words[i] |= (v_word(q + 32 * j + 4 * i) >> 2 & 0x01010101u) << j;
@@ -88,8 +92,36 @@ static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
     v_store_halves(y + offsetof(ws_q3_k, d), sizeof(ws_q3_k), half, live);
 }
 
+static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
+    vu32 q[256], codes[16];
+    vf32 scales[16];
+    for (int j = 0; j < 16; j++) scales[j] = search(q + 16 * j, x + 16 * j);
+    const vu32 half = encode(codes, scales);
+    store(x, q, codes, half, y, live);
+}
+
+static inline void quantize_weighted(const vf32 *x, const vf32 *columns, uint8_t *y, size_t live) {
+    vu32 q[256], codes[16];
+    vf32 w[256], scales[16], sum_w[16];
+    importance_of_super_block(w, x, columns, 2.0f);
+    for (int j = 0; j < 16; j++) {
+        const symmetric_found found = symmetric_search(x + 16 * j, w + 16 * j, 16, 4);
+        symmetric_quants(q + 16 * j, x + 16 * j, 16, 4, &found);
+        scales[j] = found.scale;
+        sum_w[j] = v_set(0);
+        for (int i = 16 * j; i < 16 * j + 16; i++) sum_w[j] += w[i];
+    }
+    const symmetric_found found = symmetric_search(scales, sum_w, 16, 32);
+    symmetric_quants(codes, scales, 16, 32, &found);
+    store(x, q, codes, v_half(found.scale), y, live);
+}
+
 void WS_FN(q3_k, from_float)(const float *x, void *y, size_t n_blocks) {
     each_group(x, y, n_blocks, 256, sizeof(ws_q3_k), quantize);
+}
+
+void WS_FN(q3_k, from_float_weighted)(const float *x, const float *weights, void *y, size_t n_rows, size_t row_blocks) {
+    each_weighted_group(x, weights, y, n_rows, row_blocks, 256, sizeof(ws_q3_k), quantize_weighted);
 }
 
 static inline int unpack_scale(const uint8_t *packed, int j) {

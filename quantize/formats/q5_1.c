@@ -1,19 +1,38 @@
 /* q5_1.c - Q5_1: 5-bit quants from a minimum upward, one scale. */
+#include "affine.h"
+#include "importance.h"
 #include "simple.h"
+
+static inline void store(const vu32 *q, vf32 d, vf32 min, uint8_t *y, size_t live) {
+    vu32 words[6];
+    words[0] = v_half(d) | v_half(min) << 16;
+    v_pack_5_bits(words + 1, q);
+    v_store_words(y, sizeof(ws_q5_1), words, 6, live);
+}
 
 static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
     const ws_range range = v_range(x);
     const vf32 d = (range.max - range.min) / 31.0f;
     const vf32 inverse = v_inverse(d);
-    vu32 q[32], words[6];
+    vu32 q[32];
     for (int i = 0; i < 32; i++) q[i] = v_whole((x[i] - range.min) * inverse + 0.5f, 31);
-    words[0] = v_half(d) | v_half(range.min) << 16;
-    v_pack_5_bits(words + 1, q);
-    v_store_words(y, sizeof(ws_q5_1), words, 6, live);
+    store(q, d, range.min, y, live);
+}
+
+static inline void quantize_weighted(const vf32 *x, const vf32 *w, uint8_t *y, size_t live) {
+    ws_affine found;
+    vu32 q[32];
+    affine_search(&found, x, w, AFFINE_WEIGHTED(32, 31, 1));
+    affine_own_quants(q, x, 32, 31, &found);
+    store(q, found.scale, -found.minus_min, y, live);
 }
 
 void WS_FN(q5_1, from_float)(const float *x, void *y, size_t n_blocks) {
     each_group(x, y, n_blocks, 32, sizeof(ws_q5_1), quantize);
+}
+
+void WS_FN(q5_1, from_float_weighted)(const float *x, const float *weights, void *y, size_t n_rows, size_t row_blocks) {
+    each_group_of_rows(x, weights, y, n_rows, row_blocks, sizeof(ws_q5_1), quantize_weighted);
 }
 
 void WS_FN(q5_1, to_float)(const void *x, float *y, size_t n_blocks) {

@@ -2,61 +2,20 @@
 #include "symmetric.h"
 #include "two_bits.h"
 
-typedef struct {
-    vf32 scale;
-    vf32 inverse; /* the sub-block's own quants are those of x * inverse */
-    vi32 zero;    /* or 0, in these lanes */
-} search_result;
-
-/* Tries scales around that which takes the extreme element to -32; elements weigh their square. */
-static inline search_result search(const vf32 *x) {
-    const vf32 extreme = v_extreme(x, 16);
-    search_result r = {.zero = v_lt(v_abs(extreme), v_set(WS_ZERO_BELOW))};
-    vf32 w[16], wx[16], best = v_set(0);
-    for (int i = 0; i < 16; i++) {
-        w[i] = x[i] * x[i];
-        wx[i] = w[i] * x[i];
-    }
-    for (int step = 0; step < 19; step++) { /* 0, then -9..-1, 1..9 tenths */
-        const int tenths = step == 0 ? 0 : step <= 9 ? step - 10 : step - 9;
-        const vf32 inverse = -(32.0f + 0.1f * (float)tenths) / extreme;
-        vf32 sum_lx = v_set(0), sum_l2 = v_set(0);
-        for (int i = 0; i < 16; i++) {
-            const vf32 l = v_nearest_small(inverse * x[i], -32, 31); /* |x| is at most the extreme */
-            sum_lx += wx[i] * l;
-            sum_l2 += w[i] * l * l;
-        }
-        const vf32 scale = sum_lx / sum_l2;
-        if (step == 0) {
-            r.scale = v_select(v_ne(sum_l2, v_set(0)), scale, v_set(0));
-            r.inverse = inverse;
-            best = r.scale * sum_lx;
-        } else {
-            const vi32 better = v_lt(v_set(0), sum_l2) & v_lt(best * sum_l2, sum_lx * sum_lx);
-            r.scale = v_select(better, scale, r.scale);
-            r.inverse = v_select(better, inverse, r.inverse);
-            best = v_select(better, scale * sum_lx, best);
-        }
-    }
-    r.scale = v_select(r.zero, v_set(0), r.scale);
-    return r;
-}
-
-static inline void quantize_sub_block(vu32 *q, const vf32 *x, vf32 d, const search_result *found) {
+static inline void quantize_sub_block(vu32 *q, const vf32 *x, vf32 d, const symmetric_found *found) {
     for (int i = 0; i < 16; i++) q[i] = (vu32)(symmetric_quant(x[i] / d, 32) + 32);
     const vi32 keep = v_eq(d, v_set(0));
     if (!v_any(keep)) return;
-    for (int i = 0; i < 16; i++) {
-        const vu32 own = (vu32)(symmetric_quant(found->inverse * x[i], 32) + 32);
-        q[i] = vu_select(keep, own & ~(vu32)found->zero, q[i]);
-    }
+    vu32 own[16];
+    symmetric_quants(own, x, 16, 32, found);
+    for (int i = 0; i < 16; i++) q[i] = vu_select(keep, own[i], q[i]);
 }
 
-static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
-    search_result found[16];
+static inline void quantize_for(const vf32 *x, const vf32 *w, uint8_t *y, size_t live) {
+    symmetric_found found[16];
     vf32 scales[16];
     for (int j = 0; j < 16; j++) {
-        found[j] = search(x + 16 * j);
+        found[j] = symmetric_search(x + 16 * j, w + 16 * j, 16, 32);
         scales[j] = found[j].scale;
     }
     const vf32 extreme = v_extreme(scales, 16), inverse = -128.0f / extreme;
@@ -80,6 +39,16 @@ static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
     for (int i = 0; i < 52; i++) words[i] &= some;
     v_store_words(y, sizeof(ws_q6_k), words, 52, live);
     v_store_halves(y + offsetof(ws_q6_k, d), sizeof(ws_q6_k), half, live);
+}
+
+static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
+    vf32 w[256];
+    for (int i = 0; i < 256; i++) w[i] = x[i] * x[i];
+    quantize_for(x, w, y, live);
+}
+
+void WS_FN(q6_k, from_float_weighted)(const float *x, const float *weights, void *y, size_t n_rows, size_t row_blocks) {
+    each_weighted_group(x, weights, y, n_rows, row_blocks, 256, sizeof(ws_q6_k), quantize_for);
 }
 
 void WS_FN(q6_k, from_float)(const float *x, void *y, size_t n_blocks) {
