@@ -1,14 +1,11 @@
 /* iq4_nl.c - IQ4_NL: 4-bit quants from a table of values, one scale. */
 #include "iq4.h"
 
-/* A NaN (sums that overflowed) has the sign that x86 gives it; ARM gives none. */
-V_INLINE vu32 half_or_nan(vf32 d) { return vu_select(v_ne(d, d), vu_set(0xfe00), v_half(d)); }
-
 static inline void quantize_for(const vf32 *x, const vf32 *w, uint8_t *y, size_t live) {
     const vf32 d = iq4_search(x, w);
     vu32 words[4];
     iq4_pack(words, x, iq4_inverse(d));
-    v_store_halves(y, sizeof(ws_iq4_nl), half_or_nan(d), live);
+    v_store_halves(y, sizeof(ws_iq4_nl), v_half_or_nan(d), live);
     v_store_words(y + offsetof(ws_iq4_nl, qs), sizeof(ws_iq4_nl), words, 4, live);
 }
 

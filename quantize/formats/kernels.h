@@ -58,6 +58,10 @@ V_INLINE void each_weighted_group(const float *src, const float *weights, uint8_
     }
 }
 
+/* v_half() of a scale that may be NaN (quotients of sums that overflowed): that has the sign which x86 gives it; ARM
+ * gives none. */
+V_INLINE vu32 v_half_or_nan(vf32 d) { return vu_select(v_ne(d, d), vu_set(0xfe00), v_half(d)); }
+
 /* The element of largest magnitude of n (a multiple of 4), with its sign, the first of equals; 0 when there is none
  * above 0. Four quarters side by side: one chain of comparisons would be a chain of waits. */
 V_INLINE vf32 v_extreme(const vf32 *x, int n) {

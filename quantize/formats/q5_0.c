@@ -3,10 +3,10 @@
 #include "simple.h"
 #include "symmetric.h"
 
-static inline void store(const vu32 *q, vf32 d, uint8_t *y, size_t live) {
+static inline void store(const vu32 *q, vu32 half_d, uint8_t *y, size_t live) {
     vu32 words[5];
     v_pack_5_bits(words, q);
-    v_store_halves(y, sizeof(ws_q5_0), v_half(d), live);
+    v_store_halves(y, sizeof(ws_q5_0), half_d, live);
     v_store_words(y + offsetof(ws_q5_0, qh), sizeof(ws_q5_0), words, 5, live);
 }
 
@@ -15,14 +15,14 @@ static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
     const vf32 inverse = v_inverse(d), middle = v_middle(d, inverse, 16.5f);
     vu32 q[32];
     for (int i = 0; i < 32; i++) q[i] = v_whole(x[i] * inverse + middle, 31);
-    store(q, d, y, live);
+    store(q, v_half(d), y, live);
 }
 
 static inline void quantize_weighted(const vf32 *x, const vf32 *w, uint8_t *y, size_t live) {
     const symmetric_found found = symmetric_search(x, w, 32, 16);
     vu32 q[32];
     symmetric_quants(q, x, 32, 16, &found);
-    store(q, found.scale, y, live);
+    store(q, v_half_or_nan(found.scale), y, live);
 }
 
 void WS_FN(q5_0, from_float)(const float *x, void *y, size_t n_blocks) {
