@@ -245,4 +245,36 @@ typedef struct WS_PACKED {
 } ws_iq1_m;
 WS_CHECK_SIZE(IQ1_M, ws_iq1_m);
 
+/* Types with codebooks: super-blocks of 256 elements, every four of which are a point of a list (grids4.h).
+ *
+ * IQ3_XXS: x = d / 4 * (scale[s] + 0.5) * sign * value[digit], s = element / 32, digit of point[element / 4],
+ * scale in 0..15, value = 4, 12, 20, 28, 36, 44, 52, 62
+ *
+ *     | d  d | qs: the points' places, one byte each | scales_signs: 8 words of four bytes |
+ *
+ *     word s       bits 28..31 are scale[s]; bits 7 k to 7 k + 6 are the signs of elements 32 s + 8 k and the six after
+ *                  it (1: negative); the sign of the eighth makes the number of negative ones even */
+typedef struct WS_PACKED {
+    uint16_t d;
+    uint8_t qs[64];
+    uint8_t scales_signs[32];
+} ws_iq3_xxs;
+WS_CHECK_SIZE(IQ3_XXS, ws_iq3_xxs);
+
+/* IQ3_S: x = d * (2 scale[s] + 1) * sign * (2 digit + 1), s = element / 32, digit of point[element / 4], scale in 0..15
+ *
+ *     | d  d | qs: the points' places, low 8 bits | qh: 8 bytes | signs: 32 bytes | scales: 4 bytes |
+ *
+ *     qh[k]        bit i is bit 8 of the place of point 8 k + i
+ *     signs[k]     bit i is the sign of element 8 k + i (1: negative)
+ *     scales[j]    = | scale[2 j + 1]:4 | scale[2 j]:4 | */
+typedef struct WS_PACKED {
+    uint16_t d;
+    uint8_t qs[64];
+    uint8_t qh[8];
+    uint8_t signs[32];
+    uint8_t scales[4];
+} ws_iq3_s;
+WS_CHECK_SIZE(IQ3_S, ws_iq3_s);
+
 #endif

@@ -74,6 +74,8 @@ V_INLINE vi32 v_lt(vf32 a, vf32 b) { return V_MASK(a < b); }
 V_INLINE vi32 v_eq(vf32 a, vf32 b) { return V_MASK(a == b); }
 V_INLINE vi32 v_ne(vf32 a, vf32 b) { return V_MASK(a != b); }
 
+V_INLINE vi32 vu_eq(vu32 a, vu32 b) { return V_MASK(a == b); }
+
 V_INLINE vu32 vu_select(vi32 mask, vu32 yes, vu32 no) { return (vu32)vi_select(mask, (vi32)yes, (vi32)no); }
 V_INLINE vi32 vi_clamp(vi32 v, int32_t low, int32_t high) { return vi_max(vi_set(low), vi_min(vi_set(high), v)); }
 

@@ -28,6 +28,25 @@ V_INLINE vf32 v_lookup(const float *table, vi32 index) {
     return v;
 }
 
+/* The same for the low three bits and a table of 8. */
+V_INLINE vf32 v_lookup8(const float *table, vi32 index) {
+    vf32 v;
+    for (int lane = 0; lane < WS_LANES; lane++) v[lane] = table[index[lane] & 7];
+    return v;
+}
+
+/* Bit i is set where the mask is set in lane i. */
+V_INLINE uint32_t v_lane_bits(vi32 mask) {
+    uint32_t bits = 0;
+    for (int lane = 0; lane < WS_LANES; lane++) bits |= ((uint32_t)mask[lane] & 1u) << lane;
+    return bits;
+}
+
+/* a < b ? yes : no */
+V_INLINE vu32 v_select_less(vf32 a, vf32 b, vu32 yes, vu32 no) {
+    return (vu32)vi_select(V_MASK(a < b), (vi32)yes, (vi32)no);
+}
+
 /* Is the mask set in any lane? */
 V_INLINE int v_any(vi32 mask) {
     int32_t any = 0;

@@ -22,6 +22,13 @@ V_INLINE vf32 v_lookup(const float *table, vi32 index) {
     for (int k = 0; k < 4; k++) v[k] = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8 * k), (__m256i)index);
     return _mm256_blendv_ps(_mm256_blendv_ps(v[0], v[1], bit3), _mm256_blendv_ps(v[2], v[3], bit3), bit4);
 }
+V_INLINE vf32 v_lookup8(const float *table, vi32 index) {
+    return _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), (__m256i)index);
+}
+V_INLINE uint32_t v_lane_bits(vi32 mask) { return (uint32_t)_mm256_movemask_ps((__m256)mask); }
+V_INLINE vu32 v_select_less(vf32 a, vf32 b, vu32 yes, vu32 no) {
+    return (vu32)_mm256_blendv_ps((__m256)no, (__m256)yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
 V_INLINE vf32 v_sqrt(vf32 f) { return _mm256_sqrt_ps(f); }
 V_INLINE int v_any(vi32 mask) { return _mm256_movemask_ps((__m256)mask) != 0; }
 

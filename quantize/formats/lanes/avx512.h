@@ -19,6 +19,13 @@ V_INLINE vi32 vi_max(vi32 a, vi32 b) { return (vi32)_mm512_max_epi32((__m512i)a,
 V_INLINE vf32 v_lookup(const float *table, vi32 index) {
     return _mm512_permutex2var_ps(_mm512_loadu_ps(table), (__m512i)index, _mm512_loadu_ps(table + 16));
 }
+V_INLINE vf32 v_lookup8(const float *table, vi32 index) { /* the table twice, so that bit 3 does not matter */
+    return _mm512_permutexvar_ps((__m512i)index, _mm512_broadcast_f32x8(_mm256_loadu_ps(table)));
+}
+V_INLINE uint32_t v_lane_bits(vi32 mask) { return _mm512_movepi32_mask((__m512i)mask); }
+V_INLINE vu32 v_select_less(vf32 a, vf32 b, vu32 yes, vu32 no) {
+    return (vu32)_mm512_mask_mov_epi32((__m512i)no, _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), (__m512i)yes);
+}
 V_INLINE vf32 v_sqrt(vf32 f) { return _mm512_sqrt_ps(f); }
 V_INLINE int v_any(vi32 mask) { return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0; }
 

@@ -16,6 +16,14 @@ V_INLINE vf32 v_lookup(const float *table, vi32 index) {
     const vi32 masked = index & 31;
     return (vf32){table[masked[0]], table[masked[1]], table[masked[2]], table[masked[3]]};
 }
+V_INLINE vf32 v_lookup8(const float *table, vi32 index) {
+    const vi32 masked = index & 7;
+    return (vf32){table[masked[0]], table[masked[1]], table[masked[2]], table[masked[3]]};
+}
+V_INLINE uint32_t v_lane_bits(vi32 mask) { return vaddvq_u32((uint32x4_t)mask & (uint32x4_t){1, 2, 4, 8}); }
+V_INLINE vu32 v_select_less(vf32 a, vf32 b, vu32 yes, vu32 no) {
+    return (vu32)vbslq_u32(vcltq_f32((float32x4_t)a, (float32x4_t)b), (uint32x4_t)yes, (uint32x4_t)no);
+}
 V_INLINE int v_any(vi32 mask) { return vmaxvq_u32((uint32x4_t)mask) != 0; }
 
 V_INLINE vf32 v_quad_lookup(vf32 quads, vu32 index) {

@@ -15,8 +15,12 @@ V_INLINE vi32 vi_max(vi32 a, vi32 b) { return a > b ? a : b; }
 /* Element `index` (its low five bits) of a table of 32. */
 V_INLINE vf32 v_lookup(const float *table, vi32 index) { return table[index & 31]; }
 
+V_INLINE vf32 v_lookup8(const float *table, vi32 index) { return table[index & 7]; }
+
 V_INLINE vf32 v_sqrt(vf32 f) { return __builtin_sqrtf(f); }
 V_INLINE int v_any(vi32 mask) { return mask != 0; }
+V_INLINE uint32_t v_lane_bits(vi32 mask) { return mask & 1; }
+V_INLINE vu32 v_select_less(vf32 a, vf32 b, vu32 yes, vu32 no) { return a < b ? yes : no; }
 
 V_INLINE vu32 v_half(vf32 f) { return ws_f32_to_f16(f); }
 V_INLINE vf32 v_from_half(vu32 half) { return ws_f16_to_f32((uint16_t)half); }

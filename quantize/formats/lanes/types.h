@@ -22,6 +22,9 @@ typedef uint32_t vu32 __attribute__((vector_size(4 * WS_LANES)));
 #define V_CONVERT(v, type) __builtin_convertvector(v, type)
 #endif
 
+/* v_lane_bits() of a mask that is set everywhere. */
+#define V_ALL_LANES ((1u << WS_LANES) - 1)
+
 /* The numbers a, b, c, d of a shuffle within four lanes, for all fours of a vector. */
 #if WS_LANES == 4
 #define V_QUADS(a, b, c, d) a, b, c, d
