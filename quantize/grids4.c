@@ -2,6 +2,7 @@
 #include "grids4.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Data of the formats: the lists of ggml (kgrid_256 and kgrid_512 in iq3xs_init_impl() of ggml-quants.c), in octal, so
@@ -64,35 +65,63 @@ const uint16_t ws_grid4_iq3_s[512] = {
 
 enum {
     MAX_DISTANCE = 4 * 7 * 7,
-    XXS_NEIGHBOURS = 18985, /* of all cells together */
-    S_NEIGHBOURS = 24733,
+    LONGEST = 40,           /* list, filled up */
+    XXS_NEIGHBOURS = 46200, /* of all cells together, filled up */
+    S_NEIGHBOURS = 54428,
 };
 
 static ws_grid4_cell xxs_cells[WS_GRID4_CELLS], s_cells[WS_GRID4_CELLS];
 static uint16_t xxs_neighbours[XXS_NEIGHBOURS], s_neighbours[S_NEIGHBOURS];
 
+static int digit(uint32_t code, int i) { return (int)(code >> 3 * i & 7); }
+
 /* Squares of the distances of a code from n points. */
 static void measure(uint8_t *distances, uint32_t code, const uint16_t *points, size_t n) {
-    for (size_t i = 0; i < n; i++) {
+    for (size_t k = 0; k < n; k++) {
         int sum = 0;
-        for (int shift = 0; shift < 12; shift += 3) {
-            const int difference = (points[i] >> shift & 7) - (int)(code >> shift & 7);
-            sum += difference * difference;
-        }
-        distances[i] = (uint8_t)sum;
+        for (int i = 0; i < 4; i++)
+            sum += (digit(points[k], i) - digit(code, i)) * (digit(points[k], i) - digit(code, i));
+        distances[k] = (uint8_t)sum;
     }
 }
 
-/* Appends the points at the `wanted` smallest distances; returns how many there are. */
-static size_t append_nearest(uint16_t *out, const uint8_t *distances, const uint16_t *points, size_t n, int wanted) {
+/* The points at the `wanted` smallest distances; returns how many there are. */
+static size_t nearest(uint16_t *out, const uint8_t *distances, const uint16_t *points, size_t n, int wanted) {
     size_t found = 0;
     for (int distance = 1; distance <= MAX_DISTANCE && wanted; distance++) {
         const size_t before = found;
-        for (size_t i = 0; i < n; i++)
-            if (distances[i] == distance) out[found++] = points[i];
+        for (size_t k = 0; k < n; k++)
+            if (distances[k] == distance) out[found++] = points[k];
         wanted -= found > before;
     }
     return found;
+}
+
+/* Is every digit of point a that of `code`, or between it and that of point b? */
+static bool shadows(uint32_t a, uint32_t b, uint32_t code) {
+    for (int i = 0; i < 4; i++) {
+        const int from_a = digit(a, i) - digit(code, i), from_b = digit(b, i) - digit(code, i);
+        if (from_a > 0 ? from_b < from_a : from_a < 0 && from_b > from_a) return false;
+    }
+    return true;
+}
+
+/* Those of n neighbours that none before them shadows. */
+static size_t unshadowed(uint16_t *out, const uint16_t *neighbours, size_t n, uint32_t code) {
+    size_t found = 0;
+    for (size_t k = 0; k < n; k++) {
+        bool hidden = false;
+        for (size_t before = 0; before < found && !hidden; before++) hidden = shadows(out[before], neighbours[k], code);
+        if (!hidden) out[found++] = neighbours[k];
+    }
+    return found;
+}
+
+/* Copies a list to the end of `neighbours` and fills it up. */
+static ws_grid4_list append(uint16_t *neighbours, size_t *end, const uint16_t *list, size_t n) {
+    const ws_grid4_list added = {(uint16_t)(*end / WS_GRID4_STEP), (uint16_t)((n + WS_GRID4_STEP - 1) / WS_GRID4_STEP)};
+    for (size_t k = 0; k < WS_GRID4_STEP * (size_t)added.steps; k++) neighbours[(*end)++] = list[k < n ? k : n - 1];
+    return added;
 }
 
 static void build(ws_grid4_cell *cells, uint16_t *neighbours, const uint16_t *points, size_t n, int wanted) {
@@ -101,10 +130,11 @@ static void build(ws_grid4_cell *cells, uint16_t *neighbours, const uint16_t *po
     for (uint32_t code = 0; code < WS_GRID4_CELLS; code++) {
         if (cells[code].is_point) continue;
         uint8_t distances[512];
+        uint16_t all[LONGEST], some[LONGEST];
         measure(distances, code, points, n);
-        const size_t count = append_nearest(neighbours + end, distances, points, n, wanted);
-        cells[code] = (ws_grid4_cell){.first = (uint16_t)end, .count = (uint16_t)count};
-        end += count;
+        const size_t n_all = nearest(all, distances, points, n, wanted), n_some = unshadowed(some, all, n_all, code);
+        cells[code].all = append(neighbours, &end, all, n_all);
+        cells[code].unshadowed = append(neighbours, &end, some, n_some);
     }
 }
 

@@ -11,11 +11,21 @@
 
 extern const uint16_t ws_grid4_iq3_xxs[256], ws_grid4_iq3_s[512];
 
-enum { WS_GRID4_CELLS = 4096 };
+enum {
+    WS_GRID4_CELLS = 4096,
+    WS_GRID4_STEP = 4, /* lists of neighbours are filled up to a multiple of this with their last */
+};
 
+/* `steps` times WS_GRID4_STEP neighbours, from WS_GRID4_STEP * first on. */
 typedef struct {
-    uint16_t first, count;    /* of `neighbours` */
-    uint16_t is_point, place; /* or, where is_point is 1, the place in the list */
+    uint16_t first, steps;
+} ws_grid4_list;
+
+/* A neighbour is left out of the shorter list when one before it is nearer, or as near, in every digit: to all numbers
+ * that round to this cell, not to its middle only. */
+typedef struct {
+    ws_grid4_list all, unshadowed;
+    uint16_t is_point, place; /* where is_point is 1, the place in the list of points; there are no neighbours then */
 } ws_grid4_cell;
 
 typedef struct {

@@ -31,37 +31,68 @@ typedef struct {
 
 /* === points === */
 
-/* errors[i][q]: what digit q counts for element i. The best of the neighbours in every lane, the first of equals. */
-V_INLINE vu32 iq3_best_neighbour(const uint16_t *codes, size_t n, const vf32 errors[4][8]) {
-    vf32 best = v_set(0);
-    vu32 point = vu_set(0);
-    for (size_t j = 0; j < n; j++) {
-        const uint32_t code = codes[j];
-        const vf32 error =
-            errors[0][code & 7] + errors[1][code >> 3 & 7] + errors[2][code >> 6 & 7] + errors[3][code >> 9];
-        if (j == 0) {
-            best = error;
-            point = vu_set(code);
-        } else {
-            point = v_select_less(error, best, vu_set(code), point);
-            best = v_min(error, best);
-        }
+/* What each digit counts as an error, for each of four elements. */
+typedef vf32 iq3_errors[4][8];
+
+typedef struct {
+    vf32 error;
+    vu32 code;
+} iq3_choice;
+
+V_INLINE iq3_choice iq3_choose(uint32_t code, iq3_errors errors) {
+    return (iq3_choice){
+        errors[0][code & 7] + errors[1][code >> 3 & 7] + errors[2][code >> 6 & 7] + errors[3][code >> 9], vu_set(code)};
+}
+
+/* The better of two, the first of equals. */
+V_INLINE iq3_choice iq3_better(iq3_choice a, iq3_choice b) {
+    return (iq3_choice){v_min(b.error, a.error), v_select_less(b.error, a.error, b.code, a.code)};
+}
+
+V_INLINE iq3_choice iq3_best_of_step(const uint16_t *codes, iq3_errors errors) {
+    const iq3_choice first = iq3_better(iq3_choose(codes[0], errors), iq3_choose(codes[1], errors));
+    return iq3_better(first, iq3_better(iq3_choose(codes[2], errors), iq3_choose(codes[3], errors)));
+}
+
+V_INLINE vu32 iq3_best_neighbour(const uint16_t *codes, size_t steps, iq3_errors errors) {
+    iq3_choice best = iq3_best_of_step(codes, errors);
+    while (--steps) {
+        codes += WS_GRID4_STEP;
+        best = iq3_better(best, iq3_best_of_step(codes, errors));
     }
-    return point;
+    return best.code;
+}
+
+/* Lists without shadowed neighbours serve where no element is so near to the edge of its cell that rounding the errors
+ * could change their order; for the rest, and where v_nearest() does not round, all neighbours are compared. */
+#define IQ3_EDGE 0.4999f
+
+/* The cell of a group of four elements in each lane. */
+V_INLINE vu32 iq3_cell(const vf32 *x, vf32 inverse, int *near_edge) {
+    vu32 cell = vu_set(0);
+    vf32 farthest = v_set(0);
+    for (int i = 0; i < 4; i++) {
+        const vf32 digit = 0.5f * (inverse * x[i] - 1.0f);
+        const vi32 rounded = vi_clamp(v_nearest(digit), 0, 7);
+        const vf32 distance = v_min(v_max(digit, v_set(0)), v_set(7)) - v_float(rounded);
+        farthest = v_max(v_abs(distance), farthest);
+        cell |= (vu32)rounded << 3 * i;
+    }
+    *near_edge = v_any(v_lt(v_set(IQ3_EDGE), farthest));
+    return cell;
 }
 
 /* The points for one group of four elements per lane, the cell in the high half. multiples[q] is the scale in each lane
  * times 2 q + 1. */
 V_INLINE vu32 iq3_points(const ws_grid4 *grid, const vf32 *x, const vf32 *root, vf32 inverse, const vf32 *multiples) {
-    vf32 errors[4][8];
-    vu32 cell = vu_set(0);
-    for (int i = 0; i < 4; i++) {
-        cell |= (vu32)vi_clamp(v_nearest(0.5f * (inverse * x[i] - 1.0f)), 0, 7) << 3 * i;
+    int near_edge;
+    const vu32 cell = iq3_cell(x, inverse, &near_edge);
+    iq3_errors errors;
+    for (int i = 0; i < 4; i++)
         for (int q = 0; q < 8; q++) {
             const vf32 diff = multiples[q] - x[i];
             errors[i][q] = root[i] * diff * diff;
         }
-    }
     uint32_t cells[WS_LANES];
     memcpy(cells, &cell, sizeof cells);
     vu32 point = cell;
@@ -71,7 +102,8 @@ V_INLINE vu32 iq3_points(const ws_grid4 *grid, const vf32 *x, const vf32 *root, 
         todo &= ~v_lane_bits(same);
         const ws_grid4_cell *c = &grid->cells[code];
         if (c->is_point) continue;
-        const vu32 best = iq3_best_neighbour(grid->neighbours + c->first, c->count, errors);
+        const ws_grid4_list list = near_edge ? c->all : c->unshadowed;
+        const vu32 best = iq3_best_neighbour(grid->neighbours + WS_GRID4_STEP * list.first, list.steps, errors);
         point = vu_select(same, best, point);
     }
     return point | cell << 16;
