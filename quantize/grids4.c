@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 /* Data of the formats: the lists of ggml (kgrid_256 and kgrid_512 in iq3xs_init_impl() of ggml-quants.c), in octal, so
  * that every figure is a digit, the last one digit 0. */
@@ -70,8 +71,13 @@ enum {
     S_NEIGHBOURS = 54428,
 };
 
-static ws_grid4_cell xxs_cells[WS_GRID4_CELLS], s_cells[WS_GRID4_CELLS];
-static uint16_t xxs_neighbours[XXS_NEIGHBOURS], s_neighbours[S_NEIGHBOURS];
+typedef struct {
+    ws_grid4_cell cells[WS_GRID4_CELLS];
+    uint16_t places[WS_GRID4_CELLS];
+} grid_data;
+
+static grid_data xxs, s;
+static uint32_t xxs_neighbours[XXS_NEIGHBOURS], s_neighbours[S_NEIGHBOURS];
 
 static int digit(uint32_t code, int i) { return (int)(code >> 3 * i & 7); }
 
@@ -117,39 +123,46 @@ static size_t unshadowed(uint16_t *out, const uint16_t *neighbours, size_t n, ui
     return found;
 }
 
-/* Copies a list to the end of `neighbours` and fills it up. */
-static ws_grid4_list append(uint16_t *neighbours, size_t *end, const uint16_t *list, size_t n) {
-    const ws_grid4_list added = {(uint16_t)(*end / WS_GRID4_STEP), (uint16_t)((n + WS_GRID4_STEP - 1) / WS_GRID4_STEP)};
-    for (size_t k = 0; k < WS_GRID4_STEP * (size_t)added.steps; k++) neighbours[(*end)++] = list[k < n ? k : n - 1];
-    return added;
-}
-
-static void build(ws_grid4_cell *cells, uint16_t *neighbours, const uint16_t *points, size_t n, int wanted) {
-    for (size_t i = 0; i < n; i++) cells[points[i]] = (ws_grid4_cell){.is_point = 1, .place = (uint16_t)i};
-    size_t end = 0;
-    for (uint32_t code = 0; code < WS_GRID4_CELLS; code++) {
-        if (cells[code].is_point) continue;
-        uint8_t distances[512];
-        uint16_t all[LONGEST], some[LONGEST];
-        measure(distances, code, points, n);
-        const size_t n_all = nearest(all, distances, points, n, wanted), n_some = unshadowed(some, all, n_all, code);
-        cells[code].all = append(neighbours, &end, all, n_all);
-        cells[code].unshadowed = append(neighbours, &end, some, n_some);
+/* Copies a list of codes to the end of `neighbours` and fills it up; returns the list as a cell has it. */
+static uint32_t append(uint32_t *neighbours, size_t *end, const uint16_t *list, size_t n) {
+    const size_t first = *end / WS_GRID4_STEP, steps = (n + WS_GRID4_STEP - 1) / WS_GRID4_STEP;
+    for (size_t k = 0; k < WS_GRID4_STEP * steps; k++) {
+        const uint32_t code = list[k < n ? k : n - 1];
+        uint32_t rows = 0;
+        for (int i = 0; i < 4; i++) rows |= 8 * (8 * (uint32_t)i + (code >> 3 * i & 7)) << 8 * i;
+        neighbours[(*end)++] = rows;
     }
+    return (uint32_t)(first << 8 | steps);
 }
 
-static void build_xxs(void) { build(xxs_cells, xxs_neighbours, ws_grid4_iq3_xxs, 256, 2); }
-static void build_s(void) { build(s_cells, s_neighbours, ws_grid4_iq3_s, 512, 3); }
+static void build(grid_data *grid, uint32_t *neighbours, const uint16_t *points, size_t n, int wanted) {
+    for (size_t i = 0; i < n; i++) grid->places[points[i]] = (uint16_t)i;
+    size_t end = 0;
+    for (int which = 0; which < 2; which++) /* all short lists side by side: they are what is read */
+        for (uint32_t code = 0; code < WS_GRID4_CELLS; code++) {
+            uint8_t distances[512];
+            uint16_t all[LONGEST], some[LONGEST];
+            measure(distances, code, points, n);
+            if (memchr(distances, 0, n)) continue; /* a point */
+            const size_t n_all = nearest(all, distances, points, n, wanted);
+            const size_t n_some = unshadowed(some, all, n_all, code);
+            grid->cells[code].unshadowed_and_all[which] =
+                which ? append(neighbours, &end, all, n_all) : append(neighbours, &end, some, n_some);
+        }
+}
+
+static void build_xxs(void) { build(&xxs, xxs_neighbours, ws_grid4_iq3_xxs, 256, 2); }
+static void build_s(void) { build(&s, s_neighbours, ws_grid4_iq3_s, 512, 3); }
 
 const ws_grid4 *ws_grid4_get_iq3_xxs(void) {
-    static const ws_grid4 grid = {xxs_cells, xxs_neighbours};
+    static const ws_grid4 grid = {xxs.cells, xxs_neighbours, xxs.places};
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, build_xxs);
     return &grid;
 }
 
 const ws_grid4 *ws_grid4_get_iq3_s(void) {
-    static const ws_grid4 grid = {s_cells, s_neighbours};
+    static const ws_grid4 grid = {s.cells, s_neighbours, s.places};
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, build_s);
     return &grid;

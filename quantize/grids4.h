@@ -16,21 +16,17 @@ enum {
     WS_GRID4_STEP = 4, /* lists of neighbours are filled up to a multiple of this with their last */
 };
 
-/* `steps` times WS_GRID4_STEP neighbours, from WS_GRID4_STEP * first on. */
+/* Lists of neighbours: the number of the first, over WS_GRID4_STEP, times 256, plus the number of steps of
+ * WS_GRID4_STEP; 0 for a cell that is a point. From the first list those are left out that one before them shadows: one
+ * that is nearer, or as near, in every digit, to all numbers that round to this cell and not to its middle only. */
 typedef struct {
-    uint16_t first, steps;
-} ws_grid4_list;
-
-/* A neighbour is left out of the shorter list when one before it is nearer, or as near, in every digit: to all numbers
- * that round to this cell, not to its middle only. */
-typedef struct {
-    ws_grid4_list all, unshadowed;
-    uint16_t is_point, place; /* where is_point is 1, the place in the list of points; there are no neighbours then */
+    uint32_t unshadowed_and_all[2];
 } ws_grid4_cell;
 
 typedef struct {
     const ws_grid4_cell *cells;
-    const uint16_t *neighbours; /* codes */
+    const uint32_t *neighbours; /* in byte i 8 * (8 i + digit i): the row of a table by element and digit, times 8 */
+    const uint16_t *places;     /* by code, of the points */
 } ws_grid4;
 
 const ws_grid4 *ws_grid4_get_iq3_xxs(void);

@@ -24,52 +24,31 @@ enum { IQ3_GROUPS = 64, IQ3_MAX_TRIES = 32 };
 typedef struct {
     float x[256], w[256], root[256]; /* magnitudes, what an error counts, its root */
     float scale[8];
-    uint32_t signs[32];         /* of 8 elements: bit i is set where element i is negative */
-    uint32_t codes[IQ3_GROUPS]; /* the points; while searching, the cell in the high half */
-    int zero[8], again[8];      /* 32 elements are zero; they need the last round */
+    uint32_t signs[32];          /* of 8 elements: bit i is set where element i is negative */
+    uint32_t points[IQ3_GROUPS]; /* as in ws_grid4.neighbours */
+    uint8_t rounded[IQ3_GROUPS]; /* the point is that to which the elements round */
+    int zero[8], again[8];       /* 32 elements are zero; they need the last round */
 } iq3_block;
 
 /* === points === */
 
-/* What each digit counts as an error, for each of four elements. */
-typedef vf32 iq3_errors[4][8];
-
+/* Up to eight vectors of groups of four elements, a group per lane, whose points are wanted. All cells are there before
+ * the first point is looked for: so the processor knows early where that work branches to. */
 typedef struct {
-    vf32 error;
-    vu32 code;
-} iq3_choice;
-
-V_INLINE iq3_choice iq3_choose(uint32_t code, iq3_errors errors) {
-    return (iq3_choice){
-        errors[0][code & 7] + errors[1][code >> 3 & 7] + errors[2][code >> 6 & 7] + errors[3][code >> 9], vu_set(code)};
-}
-
-/* The better of two, the first of equals. */
-V_INLINE iq3_choice iq3_better(iq3_choice a, iq3_choice b) {
-    return (iq3_choice){v_min(b.error, a.error), v_select_less(b.error, a.error, b.code, a.code)};
-}
-
-V_INLINE iq3_choice iq3_best_of_step(const uint16_t *codes, iq3_errors errors) {
-    const iq3_choice first = iq3_better(iq3_choose(codes[0], errors), iq3_choose(codes[1], errors));
-    return iq3_better(first, iq3_better(iq3_choose(codes[2], errors), iq3_choose(codes[3], errors)));
-}
-
-V_INLINE vu32 iq3_best_neighbour(const uint16_t *codes, size_t steps, iq3_errors errors) {
-    iq3_choice best = iq3_best_of_step(codes, errors);
-    while (--steps) {
-        codes += WS_GRID4_STEP;
-        best = iq3_better(best, iq3_best_of_step(codes, errors));
-    }
-    return best.code;
-}
+    int n;
+    vf32 multiples[8];                /* the scale times 2 q + 1 */
+    vf32 x[8][4], root[8][4];         /* of each vector */
+    uint32_t cells[1 + 8 * WS_LANES]; /* from 1 on */
+    uint32_t points[8 * WS_LANES];
+    uint8_t near_edge[8];
+} iq3_batch;
 
 /* Lists without shadowed neighbours serve where no element is so near to the edge of its cell that rounding the errors
  * could change their order; for the rest, and where v_nearest() does not round, all neighbours are compared. */
 #define IQ3_EDGE 0.4999f
 
-/* The cell of a group of four elements in each lane. */
-V_INLINE vu32 iq3_cell(const vf32 *x, vf32 inverse, int *near_edge) {
-    vu32 cell = vu_set(0);
+V_INLINE void iq3_add_cells(iq3_batch *b, const vf32 *x, vf32 inverse) {
+    vu32 cell = vu_set(0), point = vu_set(0);
     vf32 farthest = v_set(0);
     for (int i = 0; i < 4; i++) {
         const vf32 digit = 0.5f * (inverse * x[i] - 1.0f);
@@ -77,40 +56,132 @@ V_INLINE vu32 iq3_cell(const vf32 *x, vf32 inverse, int *near_edge) {
         const vf32 distance = v_min(v_max(digit, v_set(0)), v_set(7)) - v_float(rounded);
         farthest = v_max(v_abs(distance), farthest);
         cell |= (vu32)rounded << 3 * i;
+        point |= (vu32)(rounded + 8 * i) << (8 * i + 3);
     }
-    *near_edge = v_any(v_lt(v_set(IQ3_EDGE), farthest));
-    return cell;
+    memcpy(b->cells + 1 + b->n * WS_LANES, &cell, sizeof cell);
+    memcpy(b->points + b->n * WS_LANES, &point, sizeof point);
+    b->near_edge[b->n] = (uint8_t)v_any(v_lt(v_set(IQ3_EDGE), farthest));
 }
 
-/* The points for one group of four elements per lane, the cell in the high half. multiples[q] is the scale in each lane
- * times 2 q + 1. */
-V_INLINE vu32 iq3_points(const ws_grid4 *grid, const vf32 *x, const vf32 *root, vf32 inverse, const vf32 *multiples) {
-    int near_edge;
-    const vu32 cell = iq3_cell(x, inverse, &near_edge);
-    iq3_errors errors;
+V_INLINE void iq3_begin(iq3_batch *b, vf32 scale) {
+    b->n = 0;
+    b->cells[0] = 0;
+    for (int q = 0; q < 8; q++) b->multiples[q] = scale * (float)(2 * q + 1);
+}
+
+V_INLINE void iq3_add(iq3_batch *b, const vf32 *x, const vf32 *root, vf32 inverse) {
+    iq3_add_cells(b, x, inverse);
+    memcpy(b->x[b->n], x, sizeof b->x[0]);
+    memcpy(b->root[b->n], root, sizeof b->root[0]);
+    b->n++;
+}
+
+/* Lanes next to each other that are in one cell, all of one vector and at most V_PART. */
+typedef struct {
+    uint16_t begin, end;
+    uint32_t list; /* of neighbours */
+} iq3_run;
+
+enum { IQ3_MAX_RUNS = 8 * WS_LANES + 2 };
+
+/* Lanes in which a run begins. */
+V_INLINE size_t iq3_find_starts(uint32_t *starts, const iq3_batch *b) {
+    size_t n = 0;
+    for (int k = 0; k < b->n; k++) {
+        vu32 cell, before;
+        memcpy(&cell, b->cells + 1 + k * WS_LANES, sizeof cell);
+        memcpy(&before, b->cells + k * WS_LANES, sizeof before);
+        const vi32 start = vu_ne(cell, before) | vu_eq(v_iota(), vu_set(0));
+        n += v_compress(starts + n, v_iota() + (uint32_t)(k * WS_LANES), start);
+    }
+    starts[n] = (uint32_t)(b->n * WS_LANES);
+    return n;
+}
+
+/* Runs in cells that are no points. What is written beyond the last found is overwritten by the next. */
+V_INLINE size_t iq3_find_runs(iq3_run *runs, const iq3_batch *b, const ws_grid4 *grid) {
+    uint32_t starts[IQ3_MAX_RUNS + WS_LANES];
+    const size_t n = iq3_find_starts(starts, b);
+    size_t found = 0;
+    for (size_t r = 0; r < n; r++) {
+        const uint32_t begin = starts[r], end = starts[r + 1];
+        const ws_grid4_cell *cell = &grid->cells[b->cells[1 + begin]];
+        const uint32_t list = cell->unshadowed_and_all[b->near_edge[begin / WS_LANES]];
+        const uint32_t is_long = V_PART < WS_LANES && end - begin > V_PART; /* at most twice as long */
+        const uint32_t middle = is_long ? begin + V_PART : end;
+        __builtin_prefetch(grid->neighbours + WS_GRID4_STEP * (list >> 8));
+        runs[found] = (iq3_run){(uint16_t)begin, (uint16_t)middle, list};
+        found += list != 0;
+        if (V_PART < WS_LANES) runs[found] = (iq3_run){(uint16_t)middle, (uint16_t)end, list};
+        found += is_long & (list != 0);
+    }
+    return found;
+}
+
+typedef struct {
+    vp_f32 error;
+    vp_u32 point;
+} iq3_choice;
+
+/* The row that a byte of a point names, from the part that starts at `errors` on. */
+V_INLINE vp_f32 iq3_row(const float *errors, uint8_t row) {
+    vp_f32 v;
+    memcpy(&v, (const uint8_t *)errors + (size_t)row * WS_LANES / 2, sizeof v);
+    return v;
+}
+
+V_INLINE iq3_choice iq3_choose(const uint32_t *point, const float *errors) {
+    const uint8_t *rows = (const uint8_t *)point;
+    const vp_f32 error =
+        iq3_row(errors, rows[0]) + iq3_row(errors, rows[1]) + iq3_row(errors, rows[2]) + iq3_row(errors, rows[3]);
+    return (iq3_choice){error, *point + (vp_u32){0}};
+}
+
+/* The better of two, the first of equals. */
+V_INLINE iq3_choice iq3_better(iq3_choice a, iq3_choice b) {
+    return (iq3_choice){vp_min(b.error, a.error), vp_select_less(b.error, a.error, b.point, a.point)};
+}
+
+V_INLINE iq3_choice iq3_best_of_step(const uint32_t *neighbours, const float *errors) {
+    iq3_choice best[WS_GRID4_STEP];
+    for (int k = 0; k < WS_GRID4_STEP; k++) best[k] = iq3_choose(neighbours + k, errors);
+    for (int n = WS_GRID4_STEP / 2; n; n /= 2)
+        for (int k = 0; k < n; k++) best[k] = iq3_better(best[2 * k], best[2 * k + 1]);
+    return best[0];
+}
+
+/* What digit q of element i counts in a vector. */
+V_INLINE void iq3_measure(vf32 errors[4][8], const iq3_batch *b, size_t vector) {
     for (int i = 0; i < 4; i++)
         for (int q = 0; q < 8; q++) {
-            const vf32 diff = multiples[q] - x[i];
-            errors[i][q] = root[i] * diff * diff;
+            const vf32 diff = b->multiples[q] - b->x[vector][i];
+            errors[i][q] = b->root[vector][i] * diff * diff;
         }
-    uint32_t cells[WS_LANES];
-    memcpy(cells, &cell, sizeof cells);
-    vu32 point = cell;
-    for (uint32_t todo = V_ALL_LANES; todo;) {
-        const uint32_t code = cells[__builtin_ctz(todo)];
-        const vi32 same = vu_eq(cell, vu_set(code));
-        todo &= ~v_lane_bits(same);
-        const ws_grid4_cell *c = &grid->cells[code];
-        if (c->is_point) continue;
-        const ws_grid4_list list = near_edge ? c->all : c->unshadowed;
-        const vu32 best = iq3_best_neighbour(grid->neighbours + WS_GRID4_STEP * list.first, list.steps, errors);
-        point = vu_select(same, best, point);
-    }
-    return point | cell << 16;
 }
 
-V_INLINE void iq3_multiples(vf32 *multiples, vf32 scale) {
-    for (int q = 0; q < 8; q++) multiples[q] = scale * (float)(2 * q + 1);
+/* Moves the lanes that are on no point to their best neighbours. */
+V_INLINE void iq3_find_points(iq3_batch *b, const ws_grid4 *grid) {
+    iq3_run runs[IQ3_MAX_RUNS];
+    const size_t n = iq3_find_runs(runs, b, grid);
+    size_t measured = SIZE_MAX;
+    vf32 errors[4][8];
+    for (size_t r = 0; r < n; r++) {
+        const size_t vector = runs[r].begin / WS_LANES, lane = runs[r].begin % WS_LANES;
+        const size_t part = lane > WS_LANES - V_PART ? WS_LANES - V_PART : lane, start = vector * WS_LANES + part;
+        if (vector != measured) iq3_measure(errors, b, measured = vector);
+        const float *part_errors = (const float *)errors + part;
+        const uint32_t *neighbours = grid->neighbours + WS_GRID4_STEP * (runs[r].list >> 8);
+        iq3_choice best = iq3_best_of_step(neighbours, part_errors);
+        for (uint32_t step = 1; step < (runs[r].list & 255u); step++)
+            best = iq3_better(best, iq3_best_of_step(neighbours + WS_GRID4_STEP * step, part_errors));
+        vp_store_lanes(b->points + start, best.point, (unsigned)(runs[r].begin - start),
+                       (unsigned)(runs[r].end - start));
+    }
+}
+
+/* The code of a point that is given as rows. */
+V_INLINE uint32_t iq3_code(uint32_t point) {
+    return (point >> 3 & 7) | (point >> 11 & 7) << 3 | (point >> 19 & 7) << 6 | (point >> 27 & 7) << 9;
 }
 
 /* === tries === */
@@ -120,30 +191,33 @@ V_INLINE void iq3_multiples(vf32 *multiples, vf32 scale) {
 #define IQ3_SHARED(tries)  (WS_LANES > 4 && (tries) % WS_LANES > 0 && (tries) % WS_LANES <= 4)
 #define IQ3_VECTORS(tries) (((tries) + WS_LANES - 1) / WS_LANES - IQ3_SHARED(tries))
 
-typedef struct {
-    vf32 inverse, multiples[8];
-} iq3_try;
-
-/* Tries number[lane] for 32 elements with maximum max; beyond the last it is repeated. */
-V_INLINE iq3_try iq3_try_numbers(vi32 number, int tries, float max) {
+/* Takes the largest element to 15 and more or less, for tries number[lane]; beyond the last it is repeated. */
+V_INLINE vf32 iq3_try_inverse(vi32 number, int tries, float max) {
     const vf32 step = v_float(vi_min(number, vi_set(tries - 1)) - tries / 2);
-    iq3_try t = {.inverse = (step * 0.2f + 15.0f) / v_set(max)};
-    iq3_multiples(t.multiples, 1.0f / t.inverse);
-    return t;
+    return (step * 0.2f + 15.0f) / v_set(max);
 }
 
-typedef uint32_t iq3_codes[8][IQ3_MAX_TRIES]; /* of each group for each try */
+/* Of each group for each try. */
+typedef struct {
+    uint32_t cells[8][IQ3_MAX_TRIES], points[8][IQ3_MAX_TRIES];
+} iq3_tries;
 
-V_INLINE void iq3_try_vector(iq3_codes codes, const ws_grid4 *grid, const float *x, const float *root, int first,
-                             const iq3_try *t) {
+V_INLINE void iq3_try_vector(iq3_tries *out, const ws_grid4 *grid, const float *x, const float *root, int first,
+                             vf32 inverse) {
+    iq3_batch b;
+    iq3_begin(&b, 1.0f / inverse);
     for (int group = 0; group < 8; group++) {
         vf32 x4[4], root4[4];
         for (int i = 0; i < 4; i++) {
             x4[i] = v_set(x[4 * group + i]);
             root4[i] = v_set(root[4 * group + i]);
         }
-        const vu32 points = iq3_points(grid, x4, root4, t->inverse, t->multiples);
-        memcpy(&codes[group][first], &points, sizeof points);
+        iq3_add(&b, x4, root4, inverse);
+    }
+    iq3_find_points(&b, grid);
+    for (int group = 0; group < 8; group++) {
+        memcpy(&out->cells[group][first], b.cells + 1 + group * WS_LANES, 4 * WS_LANES);
+        memcpy(&out->points[group][first], b.points + group * WS_LANES, 4 * WS_LANES);
     }
 }
 
@@ -157,15 +231,20 @@ V_INLINE void iq3_spread(vf32 *out, const float *p) {
     out[3] = __builtin_shufflevector(v, v, V_QUADS(3, 3, 3, 3));
 }
 
-V_INLINE void iq3_try_shared(iq3_codes codes, const ws_grid4 *grid, const float *x, const float *root, int first,
-                             const iq3_try *t) {
+V_INLINE void iq3_try_shared(iq3_tries *out, const ws_grid4 *grid, const float *x, const float *root, int first,
+                             vf32 inverse) {
+    iq3_batch b;
+    iq3_begin(&b, 1.0f / inverse);
     for (int element = 0; element < 32; element += WS_LANES) {
         vf32 x4[4], root4[4];
         iq3_spread(x4, x + element);
         iq3_spread(root4, root + element);
-        const vu32 points = iq3_points(grid, x4, root4, t->inverse, t->multiples);
-        for (int k = 0; k < WS_LANES / 4; k++)
-            memcpy(&codes[element / 4 + k][first], (const uint8_t *)&points + 16 * k, 16);
+        iq3_add(&b, x4, root4, inverse);
+    }
+    iq3_find_points(&b, grid);
+    for (int group = 0; group < 8; group++) {
+        memcpy(&out->cells[group][first], b.cells + 1 + 4 * group, 16);
+        memcpy(&out->points[group][first], b.points + 4 * group, 16);
     }
 }
 #endif
@@ -174,13 +253,14 @@ V_INLINE void iq3_try_shared(iq3_codes codes, const ws_grid4 *grid, const float 
 static const float iq3_odd[8] = {1, 3, 5, 7, 9, 11, 13, 15};
 
 /* Least squares of each try: sums over 32 elements. */
-V_INLINE void iq3_sum_tries(float *sum_qx, float *sum_q2, iq3_codes codes, const float *x, const float *w, int first) {
+V_INLINE void iq3_sum_tries(float *sum_qx, float *sum_q2, const iq3_tries *t, const float *x, const float *w,
+                            int first) {
     vf32 qx = v_set(0), q2 = v_set(0);
     for (int group = 0; group < 8; group++) {
-        vu32 code;
-        memcpy(&code, &codes[group][first], sizeof code);
+        vu32 point;
+        memcpy(&point, &t->points[group][first], sizeof point);
         for (int i = 0; i < 4; i++) {
-            const vf32 q = v_lookup8(iq3_odd, (vi32)(code >> 3 * i));
+            const vf32 q = v_lookup8(iq3_odd, (vi32)(point >> (8 * i + 3)));
             qx += w[4 * group + i] * x[4 * group + i] * q;
             q2 += w[4 * group + i] * q * q;
         }
@@ -208,41 +288,48 @@ V_INLINE float iq3_max(const float *x, int n) {
     return max;
 }
 
+/* Takes what try `best` found; for -1 all digits stay 0. */
+V_INLINE void iq3_take_try(iq3_block *b, int s, const iq3_tries *tries, int best, const ws_iq3_rule rule) {
+    int all_rounded = 1;
+    for (int k = 8 * s; k < 8 * s + 8; k++) {
+        b->points[k] = best < 0 ? 0 : tries->points[k % 8][best];
+        b->rounded[k] = best < 0 ? !rule.all_again : iq3_code(b->points[k]) == tries->cells[k % 8][best];
+        all_rounded &= b->rounded[k];
+    }
+    b->again[s] = !all_rounded && b->scale[s] > 0;
+}
+
 /* Sub-block s: a scale and points by trying. */
 V_INLINE void iq3_search(iq3_block *b, const ws_grid4 *grid, int s, const ws_iq3_rule rule) {
     const float *x = b->x + 32 * s, *w = b->w + 32 * s, *root = b->root + 32 * s;
     const float max = iq3_max(x, 32);
-    memset(b->codes + 8 * s, 0, 8 * sizeof *b->codes);
-    b->again[s] = 0;
-    b->scale[s] = 0;
     b->zero[s] = max < rule.zero_below;
     if (b->zero[s]) {
+        b->again[s] = 0;
+        b->scale[s] = 0;
+        memset(b->points + 8 * s, 0, 8 * sizeof *b->points);
         memset(b->signs + 4 * s, 0, 4 * sizeof *b->signs);
         return;
     }
-    iq3_codes codes = {0};
+    iq3_tries tries;
+    memset(tries.points, 0, sizeof tries.points); /* lanes beyond the tries are summed, too */
     float sum_qx[IQ3_MAX_TRIES], sum_q2[IQ3_MAX_TRIES];
     const int vectors = IQ3_VECTORS(rule.tries);
     for (int v = 0; v < vectors; v++) {
-        const iq3_try t = iq3_try_numbers((vi32)v_iota() + v * WS_LANES, rule.tries, max);
-        iq3_try_vector(codes, grid, x, root, v * WS_LANES, &t);
-        iq3_sum_tries(sum_qx, sum_q2, codes, x, w, v * WS_LANES);
+        const vf32 inverse = iq3_try_inverse((vi32)v_iota() + v * WS_LANES, rule.tries, max);
+        iq3_try_vector(&tries, grid, x, root, v * WS_LANES, inverse);
+        iq3_sum_tries(sum_qx, sum_q2, &tries, x, w, v * WS_LANES);
     }
 #if WS_LANES > 4
     if (IQ3_SHARED(rule.tries)) {
-        const iq3_try t = iq3_try_numbers((vi32)(v_iota() & 3u) + vectors * WS_LANES, rule.tries, max);
-        iq3_try_shared(codes, grid, x, root, vectors * WS_LANES, &t);
-        iq3_sum_tries(sum_qx, sum_q2, codes, x, w, vectors * WS_LANES);
+        const vf32 inverse = iq3_try_inverse((vi32)(v_iota() & 3u) + vectors * WS_LANES, rule.tries, max);
+        iq3_try_shared(&tries, grid, x, root, vectors * WS_LANES, inverse);
+        iq3_sum_tries(sum_qx, sum_q2, &tries, x, w, vectors * WS_LANES);
     }
 #endif
     b->scale[s] = max / 15.0f;
     const int best = iq3_best_try(&b->scale[s], sum_qx, sum_q2, rule.tries);
-    if (best >= 0)
-        for (int group = 0; group < 8; group++) b->codes[8 * s + group] = codes[group][best];
-    int points = rule.all_again ? best >= 0 : 1;
-    for (int group = 0; group < 8; group++)
-        points &= b->codes[8 * s + group] >> 16 == (b->codes[8 * s + group] & 0xffffu);
-    b->again[s] = !points && b->scale[s] > 0;
+    iq3_take_try(b, s, &tries, best, rule);
 }
 
 /* === the last round === */
@@ -251,36 +338,34 @@ V_INLINE void iq3_search(iq3_block *b, const ws_grid4 *grid, int s, const ws_iq3
 V_INLINE void iq3_search_again(iq3_block *b, const ws_grid4 *grid, const ws_iq3_rule rule) {
     for (int first = 0; first < IQ3_GROUPS; first += WS_LANES) {
         float scales[WS_LANES];
-        int any = 0;
-        for (int lane = 0; lane < WS_LANES; lane++) {
-            scales[lane] = b->scale[(first + lane) / 8];
-            any |= b->again[(first + lane) / 8];
-        }
-        if (!any) continue;
-        vf32 x[4], root[4], multiples[8];
+        for (int lane = 0; lane < WS_LANES; lane++) scales[lane] = b->scale[(first + lane) / 8];
+        vf32 x[4], root[4];
         v_load_blocks(x, b->x + 4 * first, 4, WS_LANES);
         v_load_blocks(root, b->root + 4 * first, 4, WS_LANES);
         const vf32 scale = v_load(scales);
-        iq3_multiples(multiples, scale);
-        const vu32 points = iq3_points(grid, x, root, 1.0f / scale, multiples);
-        uint32_t codes[WS_LANES];
-        memcpy(codes, &points, sizeof codes);
+        iq3_batch batch;
+        iq3_begin(&batch, scale);
+        iq3_add(&batch, x, root, 1.0f / scale);
+        iq3_find_points(&batch, grid);
         for (int lane = 0; lane < WS_LANES; lane++) {
-            uint32_t *code = &b->codes[first + lane];
-            const int is_point = *code >> 16 == (*code & 0xffffu);
-            if (b->again[(first + lane) / 8] && (rule.all_again || !is_point)) *code = codes[lane];
+            const int group = first + lane;
+            if (b->again[group / 8] && (rule.all_again || !b->rounded[group])) b->points[group] = batch.points[lane];
         }
     }
 }
 
-V_INLINE void iq3_fit_again(iq3_block *b, int s) {
-    float sum_qx = 0, sum_q2 = 0;
-    for (int i = 32 * s; i < 32 * s + 32; i++) {
-        const float q = iq3_odd[b->codes[i / 4] >> 3 * (i % 4) & 7];
-        sum_qx += b->w[i] * b->x[i] * q;
-        sum_q2 += b->w[i] * q * q;
-    }
-    if (sum_q2 > 0) b->scale[s] = sum_qx / sum_q2;
+/* New scales for new points: least squares. All sub-blocks side by side, since each is a chain of additions. */
+V_INLINE void iq3_fit_again(iq3_block *b) {
+    float sum_qx[8] = {0}, sum_q2[8] = {0};
+    for (int i = 0; i < 32; i++)
+        for (int s = 0; s < 8; s++) {
+            const float q = iq3_odd[b->points[8 * s + i / 4] >> (8 * (i % 4) + 3) & 7];
+            const float wx = b->w[32 * s + i] * b->x[32 * s + i], wq = b->w[32 * s + i] * q;
+            sum_qx[s] += wx * q;
+            sum_q2[s] += wq * q;
+        }
+    for (int s = 0; s < 8; s++)
+        if (b->again[s] && sum_q2[s] > 0) b->scale[s] = sum_qx[s] / sum_q2[s];
 }
 
 /* === signs and weights === */
@@ -321,12 +406,18 @@ V_INLINE void iq3_take_magnitudes(iq3_block *b, const float *x, const ws_iq3_rul
         if (flipped[k] < 8) b->x[8 * k + flipped[k]] = -b->x[8 * k + flipped[k]];
 }
 
+/* Sums of squares of n super-blocks, but not more than IQ3_SIDE, side by side: each is one chain of additions. */
+enum { IQ3_SIDE = 8 };
+V_INLINE void iq3_sum_squares(float *sums, const float *x, size_t n) {
+    if (n > IQ3_SIDE) n = IQ3_SIDE;
+    for (size_t k = 0; k < n; k++) sums[k] = 0;
+    for (size_t i = 0; i < 256; i++)
+        for (size_t k = 0; k < n; k++) sums[k] += x[256 * k + i] * x[256 * k + i];
+}
+
 /* What an error in x counts: its square; with an importance matrix, that of its column times the root of the square
  * and twice the mean square of the super-block. */
-V_INLINE void iq3_weigh(iq3_block *b, const float *x, const float *importance) {
-    float sum = 0;
-    if (importance)
-        for (int i = 0; i < 256; i++) sum += x[i] * x[i];
+V_INLINE void iq3_weigh(iq3_block *b, const float *x, const float *importance, float sum) {
     const float sigma2 = 2.0f * sum / 256.0f;
     for (int i = 0; i < 256; i += WS_LANES) {
         const vf32 x2 = v_load(x + i) * v_load(x + i);
@@ -334,16 +425,16 @@ V_INLINE void iq3_weigh(iq3_block *b, const float *x, const float *importance) {
     }
 }
 
-/* Everything but the packing; the largest of the scales. */
-V_INLINE float iq3_quantize(iq3_block *b, const ws_grid4 *grid, const float *x, const float *importance,
+/* Everything but the packing; the largest of the scales. `sum`, of squares, is for the importance. */
+V_INLINE float iq3_quantize(iq3_block *b, const ws_grid4 *grid, const float *x, const float *importance, float sum,
                             const ws_iq3_rule rule) {
-    iq3_weigh(b, x, importance);
+    iq3_weigh(b, x, importance, sum);
     iq3_take_magnitudes(b, x, rule);
     for (int s = 0; s < 8; s++) iq3_search(b, grid, s, rule);
     iq3_search_again(b, grid, rule);
+    iq3_fit_again(b);
     float max = 0;
     for (int s = 0; s < 8; s++) {
-        if (b->again[s]) iq3_fit_again(b, s);
         if (b->scale[s] < 0) {
             b->scale[s] = -b->scale[s];
             for (int k = 0; k < 4; k++) b->signs[4 * s + k] ^= 255;
@@ -355,7 +446,7 @@ V_INLINE float iq3_quantize(iq3_block *b, const ws_grid4 *grid, const float *x, 
 
 /* === packing === */
 
-V_INLINE uint32_t iq3_place(const ws_grid4 *grid, uint32_t code) { return grid->cells[code & 0xfffu].place; }
+V_INLINE uint32_t iq3_place(const ws_grid4 *grid, uint32_t point) { return grid->places[iq3_code(point)]; }
 
 /* A scale's 4-bit number, for the super-block's inverse. */
 V_INLINE uint32_t iq3_scale_code(float scale, float inverse) {

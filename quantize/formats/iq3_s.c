@@ -1,17 +1,17 @@
 /* iq3_s.c - IQ3_S: points of a codebook of 512 for four magnitudes, any signs, 4-bit scales. */
 #include "iq3.h"
 
-static inline void quantize(const float *x, const float *importance, ws_iq3_s *y) {
+static inline void quantize(const float *x, const float *importance, float sum, ws_iq3_s *y) {
     const ws_iq3_rule rule = {.tries = 19, .zero_below = 0x1p-149f, .all_again = 1, .even_signs = 0};
     const ws_grid4 *grid = ws_grid4_get_iq3_s();
     iq3_block b;
-    const float max = iq3_quantize(&b, grid, x, importance, rule), d = max / 31.0f, inverse = 1.0f / d;
+    const float max = iq3_quantize(&b, grid, x, importance, sum, rule), d = max / 31.0f, inverse = 1.0f / d;
     memset(y, 0, sizeof *y);
     uint8_t *qs = y->qs, *signs = y->signs;
     for (int s = 0; s < 8; s++) {
         if (b.zero[s]) continue; /* as in the reference, which then writes what follows 32 elements too early */
         for (int k = 0; k < 8; k++) {
-            const uint32_t place = iq3_place(grid, b.codes[8 * s + k]);
+            const uint32_t place = iq3_place(grid, b.points[8 * s + k]);
             *qs++ = (uint8_t)place;
             y->qh[s] |= (uint8_t)(place >> 8 << k);
         }
@@ -24,13 +24,17 @@ static inline void quantize(const float *x, const float *importance, ws_iq3_s *y
 
 void WS_FN(iq3_s, from_float)(const float *x, void *y, size_t n_blocks) {
     ws_iq3_s *block = y;
-    for (; n_blocks; n_blocks--, block++, x += 256) quantize(x, NULL, block);
+    for (; n_blocks; n_blocks--, block++, x += 256) quantize(x, NULL, 0, block);
 }
 
 void WS_FN(iq3_s, from_float_weighted)(const float *x, const float *weights, void *y, size_t n_rows,
                                        size_t row_blocks) {
     ws_iq3_s *block = y;
-    for (size_t i = 0; i < n_rows * row_blocks; i++) quantize(x + 256 * i, weights + i % row_blocks * 256, block + i);
+    float sums[IQ3_SIDE];
+    for (size_t i = 0; i < n_rows * row_blocks; i++) {
+        if (i % IQ3_SIDE == 0) iq3_sum_squares(sums, x + 256 * i, n_rows * row_blocks - i);
+        quantize(x + 256 * i, weights + i % row_blocks * 256, sums[i % IQ3_SIDE], block + i);
+    }
 }
 
 void WS_FN(iq3_s, to_float)(const void *x, float *y, size_t n_blocks) {

@@ -2,15 +2,15 @@
  * elements, 4-bit scales. */
 #include "iq3.h"
 
-static inline void quantize(const float *x, const float *importance, ws_iq3_xxs *y) {
+static inline void quantize(const float *x, const float *importance, float sum, ws_iq3_xxs *y) {
     const ws_iq3_rule rule = {.tries = 31, .zero_below = 1e-8f, .all_again = 0, .even_signs = 1};
     const ws_grid4 *grid = ws_grid4_get_iq3_xxs();
     iq3_block b;
-    const float max = iq3_quantize(&b, grid, x, importance, rule), d = max / 31.0f, inverse = 1.0f / d;
+    const float max = iq3_quantize(&b, grid, x, importance, sum, rule), d = max / 31.0f, inverse = 1.0f / d;
     memset(y, 0, sizeof *y);
     if (max == 0) return;
     y->d = iq3_half(d * 1.0125f);
-    for (int k = 0; k < IQ3_GROUPS; k++) y->qs[k] = (uint8_t)iq3_place(grid, b.codes[k]);
+    for (int k = 0; k < IQ3_GROUPS; k++) y->qs[k] = (uint8_t)iq3_place(grid, b.points[k]);
     for (int s = 0; s < 8; s++) {
         uint32_t word = iq3_scale_code(b.scale[s], inverse) << 28;
         for (int k = 0; k < 4; k++) word |= (b.signs[4 * s + k] & 127) << 7 * k;
@@ -20,13 +20,17 @@ static inline void quantize(const float *x, const float *importance, ws_iq3_xxs 
 
 void WS_FN(iq3_xxs, from_float)(const float *x, void *y, size_t n_blocks) {
     ws_iq3_xxs *block = y;
-    for (; n_blocks; n_blocks--, block++, x += 256) quantize(x, NULL, block);
+    for (; n_blocks; n_blocks--, block++, x += 256) quantize(x, NULL, 0, block);
 }
 
 void WS_FN(iq3_xxs, from_float_weighted)(const float *x, const float *weights, void *y, size_t n_rows,
                                          size_t row_blocks) {
     ws_iq3_xxs *block = y;
-    for (size_t i = 0; i < n_rows * row_blocks; i++) quantize(x + 256 * i, weights + i % row_blocks * 256, block + i);
+    float sums[IQ3_SIDE];
+    for (size_t i = 0; i < n_rows * row_blocks; i++) {
+        if (i % IQ3_SIDE == 0) iq3_sum_squares(sums, x + 256 * i, n_rows * row_blocks - i);
+        quantize(x + 256 * i, weights + i % row_blocks * 256, sums[i % IQ3_SIDE], block + i);
+    }
 }
 
 /* The signs of 32 elements: of each 8 the last follows from the others, so that an even number is negative. */

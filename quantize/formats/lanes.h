@@ -74,6 +74,7 @@ V_INLINE vi32 v_lt(vf32 a, vf32 b) { return V_MASK(a < b); }
 V_INLINE vi32 v_eq(vf32 a, vf32 b) { return V_MASK(a == b); }
 V_INLINE vi32 v_ne(vf32 a, vf32 b) { return V_MASK(a != b); }
 
+V_INLINE vi32 vu_ne(vu32 a, vu32 b) { return V_MASK(a != b); }
 V_INLINE vi32 vu_eq(vu32 a, vu32 b) { return V_MASK(a == b); }
 
 V_INLINE vu32 vu_select(vi32 mask, vu32 yes, vu32 no) { return (vu32)vi_select(mask, (vi32)yes, (vi32)no); }
@@ -104,6 +105,36 @@ V_INLINE void v_store(void *p, vf32 v) { memcpy(p, &v, sizeof v); }
 
 /* The bytes in the low eight bits of v[0..3], as one word per lane. */
 V_INLINE vu32 v_word(const vu32 *v) { return v[0] | v[1] << 8 | v[2] << 16 | v[3] << 24; }
+
+/* === runs of lanes === */
+
+#ifndef V_PART
+/* The lanes where the mask is set come first; the rest of WS_LANES words is anything. Returns how many. */
+V_INLINE size_t v_compress(uint32_t *out, vu32 v, vi32 mask) {
+    uint32_t words[WS_LANES];
+    memcpy(words, &v, sizeof words);
+    const uint32_t bits = v_lane_bits(mask);
+    size_t n = 0;
+    for (int lane = 0; lane < WS_LANES; lane++) {
+        out[n] = words[lane];
+        n += bits >> lane & 1;
+    }
+    return n;
+}
+
+/* Parts of V_PART neighbouring lanes, where a few lanes are enough and wide loads are dear; else whole vectors. */
+#define V_PART WS_LANES
+typedef vf32 vp_f32;
+typedef vu32 vp_u32;
+V_INLINE vp_f32 vp_min(vp_f32 a, vp_f32 b) { return v_min(a, b); }
+V_INLINE vp_u32 vp_select_less(vp_f32 a, vp_f32 b, vp_u32 yes, vp_u32 no) { return v_select_less(a, b, yes, no); }
+#ifndef V_HAS_STORE_LANES
+/* Lanes begin to end - 1. */
+V_INLINE void vp_store_lanes(uint32_t *p, vp_u32 v, unsigned begin, unsigned end) {
+    memcpy(p + begin, (const uint8_t *)&v + 4 * begin, 4 * (end - begin));
+}
+#endif
+#endif
 
 #if WS_LANES == 1
 

@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #define WS_LANES 8
+#define V_HAS_STORE_LANES
 #include "types.h"
 
 V_INLINE vf32 v_select(vi32 mask, vf32 yes, vf32 no) { return _mm256_blendv_ps(no, yes, (__m256)mask); }
@@ -49,6 +50,11 @@ V_INLINE vu32 v_load_u8(const void *p) { return (vu32)_mm256_cvtepu8_epi32(_mm_l
 V_INLINE vi32 v_load_i8(const void *p) { return (vi32)_mm256_cvtepi8_epi32(_mm_loadu_si64(p)); }
 V_INLINE vu32 v_load_u16(const void *p) { return (vu32)_mm256_cvtepu16_epi32(_mm_loadu_si128(p)); }
 V_INLINE void v_store_u16(void *p, vu32 v) { _mm_storeu_si128(p, low_halves(v)); }
+
+V_INLINE void vp_store_lanes(uint32_t *p, vu32 v, unsigned begin, unsigned end) {
+    const vi32 lane = {0, 1, 2, 3, 4, 5, 6, 7};
+    _mm256_maskstore_epi32((int *)p, (__m256i)((lane >= (int)begin) & (lane < (int)end)), (__m256i)v);
+}
 
 /* The four bytes-of-16 at `offset` of blocks 0 and 4. */
 V_INLINE vf32 v_load_chunks(const uint8_t *const *block, size_t offset) {

@@ -43,6 +43,23 @@ V_INLINE vi32 v_load_i8(const void *p) { return (vi32)_mm512_cvtepi8_epi32(_mm_l
 V_INLINE vu32 v_load_u16(const void *p) { return (vu32)_mm512_cvtepu16_epi32(_mm256_loadu_si256(p)); }
 V_INLINE void v_store_u16(void *p, vu32 v) { _mm256_storeu_si256(p, _mm512_cvtepi32_epi16((__m512i)v)); }
 
+V_INLINE size_t v_compress(uint32_t *out, vu32 v, vi32 mask) {
+    const __mmask16 bits = _mm512_movepi32_mask((__m512i)mask);
+    _mm512_storeu_si512(out, _mm512_maskz_compress_epi32(bits, (__m512i)v));
+    return (size_t)__builtin_popcount(bits);
+}
+
+#define V_PART 8
+typedef float vp_f32 __attribute__((vector_size(32)));
+typedef uint32_t vp_u32 __attribute__((vector_size(32)));
+V_INLINE vp_f32 vp_min(vp_f32 a, vp_f32 b) { return _mm256_min_ps(a, b); }
+V_INLINE vp_u32 vp_select_less(vp_f32 a, vp_f32 b, vp_u32 yes, vp_u32 no) {
+    return (vp_u32)_mm256_mask_mov_epi32((__m256i)no, _mm256_cmp_ps_mask(a, b, _CMP_LT_OQ), (__m256i)yes);
+}
+V_INLINE void vp_store_lanes(uint32_t *p, vp_u32 v, unsigned begin, unsigned end) {
+    _mm256_mask_storeu_epi32(p, (__mmask8)((1u << end) - (1u << begin)), (__m256i)v);
+}
+
 V_INLINE vf32 v_load_chunks(const uint8_t *const *block, size_t offset) {
     __m512 v = _mm512_castps128_ps512(_mm_loadu_ps((const void *)(block[0] + offset)));
     v = _mm512_insertf32x4(v, _mm_loadu_ps((const void *)(block[4] + offset)), 1);
