@@ -1,5 +1,6 @@
 /* c.c - the definition of every kernel in plain C, for any processor. */
 #include "blocks.h"
+#include "codes.h"
 #include "fp16.h"
 #include "kernels.h"
 #include "rows.h"
@@ -152,7 +153,9 @@ static void decode_rows(const ws_block_rows *rows, size_t n_blocks, ws_panel *ou
     X(q3_k, Q3_K, true, false, -4, 3)                                                                                  \
     X(q4_k, Q4_K, false, true, 0, 15)                                                                                  \
     X(q5_k, Q5_K, false, true, 0, 31)                                                                                  \
-    X(q6_k, Q6_K, true, false, -32, 31)
+    X(q6_k, Q6_K, true, false, -32, 31)                                                                                \
+    X(iq4_nl, IQ4_NL, false, false, -127, 113)                                                                         \
+    X(iq4_xs, IQ4_XS, false, false, -127, 113)
 
 #define DECODE(name, ID, halves, min, low, high)                                                                       \
     static void rows_##name(const ws_block_rows *rows, size_t n_blocks, ws_panel *out) {                               \

@@ -27,6 +27,9 @@ typedef __m512 floats;
 INLINE ints all_32(const ws_q8_cell *x) { return _mm512_set1_epi32(x->i); }
 INLINE floats all_f(const ws_q8_cell *x) { return _mm512_set1_ps(x->f); }
 
+/* Data of the format: kvalues_iq4nl in ggml-common.h. */
+static const int8_t iq4_bytes[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+
 /* ---- blocks of 16 rows ---- */
 
 /* The same block of 16 rows: row 4 i + j at b[i] + j * stride. */
@@ -355,6 +358,42 @@ INLINE void block_q6_k(const block_rows *r, sink *s) {
     put_scales(scale, gather_f16(r, offsetof(ws_q6_k, d)), s);
 }
 
+/* ---- quants that are numbers of 16 values ---- */
+
+/* The values of the bytes of q, 0..15. */
+INLINE ints look_up(const int8_t values[16], ints q) {
+    const __m128i table = _mm_loadu_si128((const __m128i *)(const void *)values);
+    return _mm512_shuffle_epi8(_mm512_xor_si512(_mm512_broadcast_i32x4(table), BYTES((char)WS_BIAS)), q);
+}
+
+/* Panel p from 16 bytes, the low halves first. */
+INLINE void put_values(const block_rows *r, size_t at, const int8_t values[16], const int p, sink *s) {
+    ints t[4];
+    transpose(r, at, t);
+    UNROLL for (int k = 0; k < 4; k++) put(s, p, k, look_up(values, field(t[k], 0, 15)));
+    UNROLL for (int k = 0; k < 4; k++) put(s, p, k + 4, look_up(values, field(t[k], 4, 15)));
+}
+
+INLINE void block_iq4_nl(const block_rows *r, sink *s) {
+    put_values(r, offsetof(ws_iq4_nl, qs), iq4_bytes, 0, s);
+    const floats d = gather_f16(r, offsetof(ws_iq4_nl, d));
+    put_d(s, 0, d, d);
+}
+
+/* The first eight bytes: d and scales_h in one word, scales_l in the other. */
+INLINE void block_iq4_xs(const block_rows *r, sink *s) {
+    UNROLL for (int p = 0; p < 8; p++) put_values(r, offsetof(ws_iq4_xs, qs) + 16 * (size_t)p, iq4_bytes, p, s);
+    const ints head = gather_32(r, 0), low = gather_32(r, offsetof(ws_iq4_xs, scales_l));
+    const floats d = low_f16(head);
+    UNROLL for (int p = 0; p < 8; p++) {
+        const ints l = _mm512_and_si512(_mm512_srli_epi32(low, 4 * (unsigned)p), _mm512_set1_epi32(15));
+        const ints h = _mm512_and_si512(_mm512_srli_epi32(head, 16 + 2 * (unsigned)p), _mm512_set1_epi32(3));
+        const ints scale = _mm512_sub_epi32(_mm512_or_si512(l, _mm512_slli_epi32(h, 4)), _mm512_set1_epi32(32));
+        const floats dp = _mm512_mul_ps(d, _mm512_cvtepi32_ps(scale));
+        put_d(s, p, dp, dp);
+    }
+}
+
 /* ---- rows of blocks ---- */
 
 typedef void block_fn(const block_rows *r, sink *s);
@@ -480,7 +519,9 @@ static void mul_halves_min(const ws_panel_job *job) { mul_all(job, true, true); 
     X(q3_k, Q3_K, true, -4)                                                                                            \
     X(q4_k, Q4_K, false, 0)                                                                                            \
     X(q5_k, Q5_K, false, 0)                                                                                            \
-    X(q6_k, Q6_K, true, -32)
+    X(q6_k, Q6_K, true, -32)                                                                                           \
+    X(iq4_nl, IQ4_NL, false, -128)                                                                                     \
+    X(iq4_xs, IQ4_XS, false, -128)
 
 #define TYPE(name, ID, halves, low)                                                                                    \
     static void decode_##name(const ws_block_rows *rows, size_t n_blocks, ws_panel *out) {                             \

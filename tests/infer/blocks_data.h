@@ -24,6 +24,8 @@ static const test_type test_types[] = {
     {WS_TYPE_Q4_K, sizeof(ws_q4_k), 256, {offsetof(ws_q4_k, d), offsetof(ws_q4_k, dmin)}},
     {WS_TYPE_Q5_K, sizeof(ws_q5_k), 256, {offsetof(ws_q5_k, d), offsetof(ws_q5_k, dmin)}},
     {WS_TYPE_Q6_K, sizeof(ws_q6_k), 256, {offsetof(ws_q6_k, d), -1}},
+    {WS_TYPE_IQ4_NL, sizeof(ws_iq4_nl), 32, {offsetof(ws_iq4_nl, d), -1}},
+    {WS_TYPE_IQ4_XS, sizeof(ws_iq4_xs), 256, {offsetof(ws_iq4_xs, d), -1}},
 };
 enum { N_TEST_TYPES = sizeof test_types / sizeof *test_types };
 

@@ -67,8 +67,8 @@ Test(model, names_a_tensor_that_does_not_belong) {
 
 Test(model, refuses_a_type_it_cannot_compute_with) {
     tiny_options o = tiny_defaults();
-    o.odd_type = WS_TYPE_IQ4_NL;
-    expect(&o, WS_FORMAT, "'blk.0.attn_q.weight' has type IQ4_NL");
+    o.odd_type = WS_TYPE_Q8_1;
+    expect(&o, WS_FORMAT, "'blk.0.attn_q.weight' has type Q8_1");
 }
 
 Test(model, reports_everything_at_once) {
