@@ -9,8 +9,12 @@ enum { MAX_ROWS = 32 };
 
 static size_t padded(size_t n) { return (n + WS_LANES - 1) / WS_LANES * WS_LANES; }
 
+/* Elements of a row in a cache of blocks. */
+static size_t in_blocks(size_t n) { return (n + WS_GROUP - 1) / WS_GROUP * WS_GROUP; }
+
 size_t ws_attention_scratch(const ws_hparams *hp) {
-    return MAX_ROWS * (padded(hp->head_k) + WS_SPAN + padded(hp->head_v));
+    const size_t span = WS_SPAN * (in_blocks(hp->head_k) + in_blocks(hp->head_v)); /* where the cache is quantized */
+    return MAX_ROWS * (padded(hp->head_k) + WS_SPAN + padded(hp->head_v)) + span;
 }
 
 typedef struct {
@@ -24,6 +28,7 @@ typedef struct {
     const work *w;
     size_t head_kv, first, n;
     float *q, *p, *acc;
+    float *span_k, *span_v; /* keys and values of a span as floats, where the cache is quantized */
     ws_softmax softmax[MAX_ROWS];
 } tile;
 
@@ -39,6 +44,8 @@ static void start(tile *t, float *scratch) {
     t->q = scratch;
     t->p = t->q + MAX_ROWS * padded(head_k);
     t->acc = t->p + MAX_ROWS * WS_SPAN;
+    t->span_k = t->acc + MAX_ROWS * v_stride;
+    t->span_v = t->span_k + WS_SPAN * in_blocks(head_k);
     memset(t->acc, 0, t->n * v_stride * sizeof *t->acc);
     for (size_t i = 0; i < t->n; i++) {
         t->softmax[i] = (ws_softmax){.max = -INFINITY};
@@ -61,18 +68,34 @@ static void weigh(tile *t, size_t span, size_t n_keys) {
     }
 }
 
+/* Keys and values of a span as floats, in the layout of a cache of floats. */
+static void expand_span(const tile *t, size_t span, size_t n_keys) {
+    const ws_attention *a = t->w->a;
+    const ws_cache *c = a->cache;
+    const uint8_t *k = ws_cache_keys(c, a->layer, t->head_kv, span),
+                  *v = ws_cache_values(c, a->layer, t->head_kv, span);
+    for (size_t key = 0; key < n_keys; key += WS_LANES)
+        a->e->k.expand_keys[c->type](k + key * c->k_bytes, c->k_stride / WS_GROUP, t->span_k + key * c->k_stride);
+    for (size_t key = 0; key < n_keys; key++)
+        c->format->to_float(v + key * c->v_bytes, t->span_v + key * c->v_stride, c->v_stride / WS_GROUP);
+}
+
 static void attend_span(tile *t, size_t span, size_t n_keys) {
     const ws_attention *a = t->w->a;
-    const ws_attn_kernel *kernel = &a->e->k.attn[a->cache->type];
+    const ws_cache *c = a->cache;
+    const bool expanded = a->e->k.expand_keys[c->type];
+    const ws_attn_kernel *kernel = &a->e->k.attn[expanded ? WS_TYPE_F32 : c->type];
+    if (expanded) expand_span(t, span, n_keys);
     const ws_attn_job job = {
         .q = t->q,
         .n_rows = t->n,
         .head_k = a->hp->head_k,
         .head_v = a->hp->head_v,
-        .k = ws_cache_keys(a->cache, a->layer, t->head_kv, span),
-        .v = ws_cache_values(a->cache, a->layer, t->head_kv, span),
+        .k = expanded ? t->span_k : ws_cache_keys(c, a->layer, t->head_kv, span),
+        .v = expanded ? t->span_v : ws_cache_values(c, a->layer, t->head_kv, span),
         .n_keys = n_keys,
-        .v_stride = a->cache->v_stride,
+        .k_stride = c->k_stride,
+        .v_stride = c->v_stride,
         .p = t->p,
         .acc = t->acc,
         .acc_stride = padded(a->hp->head_v),

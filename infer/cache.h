@@ -1,6 +1,10 @@
 /* cache.h - the KV cache: keys and values of the tokens seen so far, in the layout that attention's kernels read.
  * Per layer and KV head, keys lie in tiles of 16 positions, transposed (tile, dimension, position); values lie by
- * position, each row padded with zeros to a multiple of 16. */
+ * position, each row padded with zeros to a multiple of 16.
+ *
+ * Q8_0 and Q4_0 take as many bytes as their blocks. Rows are padded to whole blocks; values are rows of blocks, and in
+ * a tile of keys every 32 dimensions are 16 halves (the scales) and then, for each byte of a block's quants, those of
+ * the 16 positions. Attention expands them to floats, a span at a time. */
 #ifndef WS_CACHE_H
 #define WS_CACHE_H
 
@@ -8,10 +12,11 @@
 #include "formats.h"
 
 typedef struct {
-    ws_dtype type; /* F16 or F32 */
-    size_t element_bytes;
-    size_t n_ctx; /* positions, a multiple of 16 */
-    size_t n_head_kv, head_k, head_v, v_stride;
+    ws_dtype type; /* F16, F32, Q8_0 or Q4_0 */
+    size_t n_ctx;  /* positions, a multiple of 16 */
+    size_t n_head_kv, head_k, head_v;
+    size_t k_stride, v_stride; /* elements of a row, with its padding */
+    size_t k_bytes, v_bytes;   /* of a row */
     uint8_t *k, *v;
     const ws_format *format;
 } ws_cache;

@@ -10,7 +10,7 @@ typedef struct {
     uint64_t n_ctx;   /* tokens the sequence may have */
     uint64_t n_batch; /* most tokens of one ws_session_feed() */
     int n_threads;
-    ws_dtype kv_type;   /* F16 or F32 */
+    ws_dtype kv_type;   /* ws_cache_can_hold() */
     uint32_t cpu_flags; /* cpu.h */
 } ws_session_options;
 

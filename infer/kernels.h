@@ -122,12 +122,13 @@ typedef struct {
 } ws_float_job;
 
 /* Attention of n_rows query rows over one span of n_keys <= WS_SPAN keys of one head. Keys lie in tiles of 16 keys,
- * transposed (k[tile][dimension][16 keys]), so that 16 scores come out side by side; values lie by row. */
+ * transposed (k[tile][k_stride dimensions, of which head_k count][16 keys]), so that 16 scores come out side by side;
+ * values lie by row. */
 typedef struct {
     const float *q; /* q[i * head_k + dimension] */
     size_t n_rows, head_k, head_v;
     const void *k, *v; /* elements of the cache's type; v rows are v_stride elements apart */
-    size_t n_keys, v_stride;
+    size_t n_keys, k_stride, v_stride;
     float *p;   /* p[i * WS_SPAN + key]: scores out of `scores`, weights into `values` */
     float *acc; /* acc[i * acc_stride + dimension], acc_stride a multiple of 16 */
     size_t acc_stride;
@@ -146,7 +147,10 @@ typedef struct {
 typedef struct {
     ws_panel_kernel panel[WS_TYPE_COUNT];
     void (*mul_float[WS_TYPE_COUNT])(const ws_float_job *job); /* NULL: not a float type */
-    ws_attn_kernel attn[WS_TYPE_COUNT];                        /* by type of the KV cache */
+    ws_attn_kernel attn[WS_TYPE_COUNT];                        /* by type of the KV cache; F16 and F32 */
+    /* Other types of the cache: a tile of 16 keys of n_blocks times 32 dimensions (cache.h) as floats,
+     * out[dimension][16 keys]. */
+    void (*expand_keys[WS_TYPE_COUNT])(const uint8_t *tile, size_t n_blocks, float *out);
 
     /* Row t of q from q->n_cols floats (a multiple of 32). */
     void (*quantize)(const float *x, const ws_q8 *q, size_t t);

@@ -346,7 +346,7 @@ static ws_status run(const options *o, const ws_args *args, ws_error *err) {
 }
 
 int main(int argc, char **argv) {
-    static const char *const kv_types[] = {"f16", "f32", NULL};
+    static const char *const kv_types[] = {"f16", "f32", "q8_0", "q4_0", NULL};
     options o = {.kv_type = "f16",
                  .n_predict = 128,
                  .batch = 512,
@@ -376,7 +376,8 @@ int main(int argc, char **argv) {
         {"ctx", 'c', WS_OPT_INT, &o.ctx, "N", "context; --perplexity: tokens of a chunk (default: 512)", 4, MAX_TOKENS,
          NULL},
         {"batch", 'b', WS_OPT_INT, &o.batch, "N", "tokens of a prompt run at a time (default: 512)", 1, 65536, NULL},
-        {"kv-type", 0, WS_OPT_CHOICE, &o.kv_type, "TYPE", "type of the KV cache: f16 (default) or f32", 0, 0, kv_types},
+        {"kv-type", 0, WS_OPT_CHOICE, &o.kv_type, "TYPE", "type of the KV cache: f16 (default), f32, q8_0, q4_0", 0, 0,
+         kv_types},
         {0},
     };
     const ws_command cmd = {

@@ -32,7 +32,7 @@ typedef struct {
     uint64_t ctx;               /* tokens per chunk, at least 4 */
     uint64_t chunks;            /* evaluate at most so many; 0: all that the text fills */
     int threads;                /* 0: ws_cpu_count() */
-    ws_dtype kv_type;           /* F16 or F32 */
+    ws_dtype kv_type;           /* ws_cache_can_hold() */
     ws_eval_progress *progress; /* may be NULL */
     ws_problem_fn *problem;     /* for tensors that do not fit (model.h); may be NULL */
     void *arg;                  /* of both */

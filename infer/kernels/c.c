@@ -263,7 +263,7 @@ static void scores(const ws_attn_job *job, size_t element_bytes, load_lanes *loa
         for (size_t i = 0; i < job->n_rows; i++) {
             float sum[WS_LANES] = {0}, kl[WS_LANES];
             for (size_t c = 0; c < job->head_k; c++) {
-                load((const uint8_t *)job->k + (key * job->head_k + c * WS_LANES) * element_bytes, WS_LANES, kl);
+                load((const uint8_t *)job->k + (key * job->k_stride + c * WS_LANES) * element_bytes, WS_LANES, kl);
                 for (int l = 0; l < WS_LANES; l++) sum[l] = fmaf(job->q[i * job->head_k + c], kl[l], sum[l]);
             }
             memcpy(job->p + i * WS_SPAN + key, sum, sizeof sum);

@@ -249,7 +249,48 @@ static double row_divergence(const float *a, double lse_a, const float *b, doubl
     return sum;
 }
 
+/* ---- keys of a quantized cache ---- */
+
+static inline void load_scales(const uint8_t *tile, row_piece d) {
+    uint16_t half[WS_LANES];
+    memcpy(half, tile, sizeof half);
+    for (int l = 0; l < WS_LANES; l++) d[l / WIDTH][l % WIDTH] = ws_f16_to_f32(half[l]);
+}
+
+/* out = d * quants of 16 keys */
+static inline void scale_quants(const row_piece d, const int8_t *q, float *out) {
+    for (int v = 0; v < VECTORS; v++) {
+        eight_bytes eight;
+        memcpy(&eight, q + v * WIDTH, sizeof eight);
+        *(loose_floats *)(out + v * WIDTH) = d[v] * __builtin_convertvector(eight, floats);
+    }
+}
+
+static void expand_q8_0(const uint8_t *tile, size_t n_blocks, float *out) {
+    for (; n_blocks; n_blocks--, tile += WS_LANES * 34, out += WS_LANES * 32) {
+        row_piece d;
+        load_scales(tile, d);
+        for (int i = 0; i < 32; i++) scale_quants(d, (const int8_t *)tile + WS_LANES * (2 + i), out + i * WS_LANES);
+    }
+}
+
+static void expand_q4_0(const uint8_t *tile, size_t n_blocks, float *out) {
+    for (; n_blocks; n_blocks--, tile += WS_LANES * 18, out += WS_LANES * 32) {
+        row_piece d;
+        load_scales(tile, d);
+        for (int i = 0; i < 16; i++) {
+            const uint8_t *q = tile + WS_LANES * (2 + i);
+            int8_t low[WS_LANES], high[WS_LANES];
+            for (int l = 0; l < WS_LANES; l++) low[l] = (int8_t)((q[l] & 15) - 8), high[l] = (int8_t)((q[l] >> 4) - 8);
+            scale_quants(d, low, out + i * WS_LANES);
+            scale_quants(d, high, out + (16 + i) * WS_LANES);
+        }
+    }
+}
+
 static void rows_init(ws_kernels *k) {
+    k->expand_keys[WS_TYPE_Q8_0] = expand_q8_0;
+    k->expand_keys[WS_TYPE_Q4_0] = expand_q4_0;
     k->quantize = row_quantize;
     k->rms_norm = row_rms_norm;
     k->add = row_add;

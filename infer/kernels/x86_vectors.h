@@ -257,7 +257,7 @@ static void mul_bf16(const ws_float_job *job) { float_all(job, AS_BF16); }
 
 /* Scores of n query rows against the 16 keys from `key` on. */
 INLINE void score_tile(const ws_attn_job *job, size_t key, size_t row, const int n, const float_kind kind) {
-    const uint8_t *k = (const uint8_t *)job->k + key * job->head_k * kind_bytes(kind);
+    const uint8_t *k = (const uint8_t *)job->k + key * job->k_stride * kind_bytes(kind);
     const float *q = job->q + row * job->head_k;
     lanes sum[ATTN_ROWS];
     UNROLL for (int i = 0; i < n; i++) UNROLL for (int v = 0; v < N_VEC; v++) sum[i].v[v] = V(setzero_ps)();
