@@ -16,7 +16,7 @@
 #define N_VEC     2
 /* Bytes of x with the signs of w's; 0 where w is 0. */
 #define WITH_SIGN(x, w) _mm256_sign_epi8(x, w)
-enum { TILE = 4, TILE_R = 4, TILE_T = 3, ATTN_ROWS = 4 };
+enum { TILE = 4, TILE_R = 4, STRIP_R = 2, TILE_T = 3, ATTN_ROWS = 4 };
 
 /* 8 floats of the kind AS_F32, AS_F16 or AS_BF16: register v of the 16 at p. */
 #define LOAD_VEC(p, v, kind) load_8((const uint8_t *)(p), v, (int)(kind))

@@ -1,7 +1,8 @@
 /* x86_vectors.h - products for x86 registers of 8 or 16 lanes: one text, included by x86_avx2.c and x86_avx512.c
  * with V (the prefix of the intrinsics), VI, VF (register types), LOAD_I, ZERO_I, N_VEC (registers for 16 lanes),
- * LOAD_VEC (floats of a type, the v-th register of 16) and the sizes of tiles defined. Functions with constant
- * arguments are inlined and unrolled, so that sums stay in registers. */
+ * LOAD_VEC (floats of a type, the v-th register of 16) the sizes of tiles and, if it is worth it, ADD_FOUR (sums of
+ * four registers' lanes) defined. Functions with constant arguments are inlined and unrolled, so that sums stay in
+ * registers. */
 #ifndef WS_X86_VECTORS_H
 #define WS_X86_VECTORS_H
 
@@ -232,6 +233,15 @@ INLINE void float_tile(const ws_float_job *job, size_t r0, size_t t0, const int 
     if (whole < job->n_cols)
         mul_add_tail(w + whole * kind_bytes(kind), job->w_bytes, x + whole, job->x_stride, job->n_cols - whole, acc,
                      n_rows, n_tokens, kind);
+#ifdef ADD_FOUR
+    if (n_rows == 4) {
+        UNROLL for (int t = 0; t < n_tokens; t++) {
+            const __m128 y = ADD_FOUR(acc[0][t], acc[1][t], acc[2][t], acc[3][t]);
+            _mm_storeu_ps(job->y + (t0 + t) * job->y_stride + r0, y);
+        }
+        return;
+    }
+#endif
     UNROLL for (int r = 0; r < n_rows; r++) UNROLL for (int t = 0; t < n_tokens; t++)
         job->y[(t0 + t) * job->y_stride + r0 + r] = ADD_LANES(acc[r][t]);
 }
@@ -245,7 +255,7 @@ INLINE void float_strip(const ws_float_job *job, size_t t, const int n_rows, con
 
 INLINE void float_all(const ws_float_job *job, const float_kind kind) {
     size_t t = 0;
-    for (; t + TILE_T <= job->n_tokens; t += TILE_T) float_strip(job, t, 2, TILE_T, kind);
+    for (; t + TILE_T <= job->n_tokens; t += TILE_T) float_strip(job, t, STRIP_R, TILE_T, kind);
     for (; t < job->n_tokens; t++) float_strip(job, t, TILE_R, 1, kind);
 }
 
