@@ -2,7 +2,8 @@
 import struct
 
 BLOCKS = {0: (1, 4), 1: (1, 2)}  # F32, F16: elements and bytes of a block
-TYPES = {str: 8, int: 4, float: 6, bool: 7}
+U16, U32, I32, F32, BOOL, STRING, ARRAY = 2, 4, 5, 6, 7, 8, 9
+SCALARS = {U16: "<H", U32: "<I", I32: "<i", F32: "<f", BOOL: "<?"}
 
 
 def text(s):
@@ -10,9 +11,13 @@ def text(s):
 
 
 def value(v):
-    kind = TYPES[type(v)]
-    raw = text(v) if kind == 8 else struct.pack({4: "<I", 6: "<f", 7: "<?"}[kind], v)
-    return struct.pack("<I", kind) + raw
+    """str, int (u32), float, bool, list of str, or (type, number)."""
+    if isinstance(v, list):
+        return struct.pack("<IIQ", ARRAY, STRING, len(v)) + b"".join(text(s) for s in v)
+    if isinstance(v, str):
+        return struct.pack("<I", STRING) + text(v)
+    kind, v = v if isinstance(v, tuple) else ({int: U32, float: F32, bool: BOOL}[type(v)], v)
+    return struct.pack("<I", kind) + struct.pack(SCALARS[kind], v)
 
 
 def write_sparse(path, keys, tensors):
