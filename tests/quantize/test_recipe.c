@@ -168,3 +168,102 @@ Test(recipe, options, .init = setup, .fini = teardown) {
     EXPECT("blk.0.ffn_down.weight", "BF16");
     EXPECT("blk.0.attn_norm.weight", "F32");
 }
+
+static bool needs(const char *name) {
+    for (size_t i = 0; i < choices.n; i++)
+        if (strcmp(choices.list[i].name, name) == 0) return choices.list[i].needs_imatrix;
+    return false;
+}
+
+Test(recipe, below_four_bits, .init = setup, .fini = teardown) {
+    make_model("llama", 16, 8, 2, 0, 256, false);
+    choose("iq3_xxs", (ws_recipe_options){0});
+    EXPECT("output.weight", "Q5_K");
+    EXPECT("token_embd.weight", "IQ3_S");
+    EXPECT("blk.5.attn_k.weight", "IQ2_S");
+    EXPECT("blk.5.attn_v.weight", "Q4_K");
+    EXPECT("blk.1.ffn_down.weight", "Q4_K"); /* without an importance matrix */
+    EXPECT("blk.2.ffn_down.weight", "Q3_K");
+    cr_expect(needs("blk.5.attn_k.weight") && !needs("blk.5.attn_v.weight"));
+    choose("iq3_xxs", (ws_recipe_options){.has_imatrix = true});
+    EXPECT("blk.2.ffn_down.weight", "IQ3_XXS");
+    choose("iq1_s", (ws_recipe_options){.has_imatrix = true});
+    EXPECT("token_embd.weight", "Q2_K");
+    EXPECT("blk.1.ffn_down.weight", "Q2_K");
+    EXPECT("blk.2.ffn_down.weight", "IQ1_S");
+    EXPECT("blk.2.attn_output.weight", "IQ2_XXS");
+    choose("q2_k_s", (ws_recipe_options){0});
+    cr_expect(needs("blk.5.ffn_down.weight") && !needs("token_embd.weight"));
+    choose("q2_k", (ws_recipe_options){0});
+    cr_expect(!needs("blk.5.attn_k.weight"));
+    choose("q4_0", (ws_recipe_options){.has_imatrix = true});
+    EXPECT("blk.1.ffn_down.weight", "Q4_1");
+    EXPECT("blk.2.ffn_down.weight", "Q4_0");
+}
+
+Test(recipe, options_name_types, .init = setup, .fini = teardown) {
+    make_model("llama", 4, 4, 4, 0, 288, false);
+    ws_error err = {0};
+    const ws_tensor_type named[] = {{ws_pattern_new("attn_", &err), WS_TYPE_IQ3_S},
+                                    {ws_pattern_new("attn_v", &err), WS_TYPE_Q8_0},
+                                    {ws_pattern_new("ffn_down", &err), WS_TYPE_F16}};
+    const ws_recipe_options o = {
+        .tensor_types = named, .n_tensor_types = 3, .output = {true, WS_TYPE_Q5_1}, .token_embd = {true, WS_TYPE_Q4_K}};
+    choose("q4_k_m", o);
+    EXPECT("blk.1.attn_v.weight", "IQ4_NL"); /* the first that matches, then its stand-in */
+    EXPECT("blk.1.ffn_down.weight", "F16");
+    EXPECT("output.weight", "Q5_1");
+    EXPECT("token_embd.weight", "Q4_K"); /* as told, though it does not fit: the plan refuses it */
+    choose("f32", o);
+    EXPECT("blk.1.attn_v.weight", "F32"); /* names count for quantized files only */
+    for (size_t i = 0; i < 3; i++) ws_pattern_free(named[i].pattern);
+}
+
+Test(recipe, no_type_stands_in, .init = setup, .fini = teardown) {
+    ws_error err = {0};
+    ws_model_facts facts;
+    make_model("llama", 4, 4, 4, 0, 288, false);
+    cr_assert_eq(ws_model_facts_read(&facts, model, NULL, 0, &err), WS_OK);
+    cr_assert_eq(ws_recipe_choose(&choices, ws_recipe_by_name("q1_0"), &(ws_recipe_options){0}, &facts, model->tensors,
+                                  model->n_tensors, &err),
+                 WS_UNSUPPORTED);
+    cr_assert_not_null(strstr(err.msg, "rows of 288"));
+    cr_assert_null(choices.list);
+}
+
+Test(recipe, layers_left_out, .init = setup, .fini = teardown) {
+    static const uint32_t prune[] = {1, 3};
+    make_model("llama", 11, 4, 4, 0, 256, false);
+    choose("q4_k_m", (ws_recipe_options){.prune = prune, .n_prune = 2});
+    cr_assert_eq(choices.n_layer, 9);
+    cr_assert_eq(choices.n, model->n_tensors - 10);
+    const ws_choice *last = &choices.list[choices.n - 1];
+    cr_assert_str_eq(last->name, "blk.8.ffn_down.weight");
+    cr_assert_str_eq(last->tensor->name, "blk.10.ffn_down.weight");
+    EXPECT("blk.1.attn_v.weight", "Q4_K"); /* nine are counted: 0 3 6 7 8 get more bits */
+    EXPECT("blk.3.attn_v.weight", "Q6_K");
+    EXPECT("blk.7.attn_v.weight", "Q6_K");
+}
+
+Test(recipe, in_the_order_of_the_file, .init = setup, .fini = teardown) {
+    make_model("llama", 11, 4, 4, 0, 256, false);
+    choose("q4_k_m", (ws_recipe_options){.keep_split = true});
+    for (size_t i = 0; i < choices.n; i++) cr_assert_eq(choices.list[i].tensor, &model->tensors[i]);
+}
+
+Test(recipe, overrides_count_for_the_choice, .init = setup, .fini = teardown) {
+    ws_error err = {0};
+    ws_model_facts facts;
+    ws_override o[2];
+    make_model("llama", 4, 8, 8, 0, 256, false);
+    cr_assert_eq(ws_override_parse(&o[0], "llama.expert_count=int:8", &err), WS_OK);
+    cr_assert_eq(ws_override_parse(&o[1], "llama.block_count=str:9", &err), WS_OK); /* not of its kind: no effect */
+    cr_assert_eq(ws_model_facts_read(&facts, model, o, 2, &err), WS_OK);
+    cr_assert(facts.n_expert == 8 && facts.n_layer == 4 && facts.n_head == 8 && facts.n_head_kv == 8);
+}
+
+Test(recipe, a_copy_changes_nothing, .init = setup, .fini = teardown) {
+    make_model("llama", 4, 8, 8, 0, 256, false);
+    choose("copy", (ws_recipe_options){0});
+    for (size_t i = 0; i < choices.n; i++) cr_assert_eq(choices.list[i].type, choices.list[i].tensor->type);
+}
