@@ -5,6 +5,7 @@
 
 #include "alloc.h"
 #include "arena.h"
+#include "json.h"
 #include "pickle.h"
 #include "text.h"
 #include "zip.h"
@@ -18,11 +19,12 @@ enum { MAX_PICKLE = 256 << 20, MAX_DEPTH = 32, MAX_NAME = 512, MAX_GLOBALS = 100
 struct ws_torch_storage {
     bool borrowed;
     ws_arena names;
-    size_t tensors_cap, globals_cap;
+    size_t tensors_cap, globals_cap, parts_cap, paths_cap;
 };
 
 typedef struct {
     ws_torch *t;
+    const ws_map *map;
     const char *path;
     ws_zip zip;
     ws_pickle pickle;
@@ -125,7 +127,7 @@ static ws_status find_data(const reader *r, ws_st_tensor *t, const ws_pickle_nod
     if (ws_mul_overflows(first, ws_st_dtype_bits(t->dtype) / 8, &at)) return bad_tensor(r, t->name, "has a bad offset");
     if (!is_contiguous(r, t, strides)) return WS_OK;
     if (at > e->size || t->bytes > e->size - at) return bad_tensor(r, t->name, "ends past the end of its storage");
-    t->offset = (uint64_t)(e->data - r->t->map.data) + at;
+    t->offset = (uint64_t)(e->data - r->map->data) + at;
     if (!e->deflated && !r->big_endian) t->data = e->data + at;
     return WS_OK;
 }
@@ -141,7 +143,8 @@ static ws_status read_tensor(reader *r, const char *name, const ws_pickle_node *
         return bad_tensor(r, name, "is described in a way that torch.save does not");
     WS_TRY(ws_grow(&t->tensors, &t->storage->tensors_cap, t->n_tensors + 1, sizeof *t->tensors, r->err));
     ws_st_tensor *out = &t->tensors[t->n_tensors];
-    *out = (ws_st_tensor){.name = ws_arena_strndup(&t->storage->names, name, strlen(name), r->err)};
+    *out = (ws_st_tensor){.name = ws_arena_strndup(&t->storage->names, name, strlen(name), r->err),
+                          .part = (uint32_t)t->n_parts - 1};
     if (!out->name) return WS_NOMEM;
     if (!type_of(ws_pickle_item(&r->pickle, args, 6), &out->dtype) &&
         !type_of(ws_pickle_item(&r->pickle, storage, 1), &out->dtype))
@@ -247,8 +250,8 @@ static bool is_known(const char *module, const char *name) {
                                         "_rebuild_parameter",
                                         "_rebuild_parameter_with_state",
                                         NULL};
-    static const char *const plain[] = {"set",  "frozenset", "list",  "dict",    "tuple", "int",   "float",
-                                        "bool", "str",       "bytes", "complex", "slice", "range", "bytearray", NULL};
+    static const char *const plain[] = {"set", "frozenset", "list",    "dict",  "tuple", "int",       "float", "bool",
+                                        "str", "bytes",     "complex", "slice", "range", "bytearray", NULL};
     if (strcmp(module, "builtins") == 0 || strcmp(module, "__builtin__") == 0) return listed(name, plain, false);
     if (strcmp(module, "torch._utils") == 0) return listed(name, utils, false);
     if (strcmp(module, "collections") == 0) return strcmp(name, "OrderedDict") == 0 || strcmp(name, "defaultdict") == 0;
@@ -304,10 +307,6 @@ static void read_byte_order(reader *r) {
     r->big_endian = e && !e->deflated && e->size == 3 && memcmp(e->data, "big", 3) == 0;
 }
 
-static int compare_names(const void *a, const void *b) {
-    return strcmp(((const ws_st_tensor *)a)->name, ((const ws_st_tensor *)b)->name);
-}
-
 static ws_status read_pickle(reader *r, const uint8_t *data, size_t size) {
     char name[MAX_NAME] = "", what[700];
     snprintf(what, sizeof what, "'%s'", r->path);
@@ -315,13 +314,11 @@ static ws_status read_pickle(reader *r, const uint8_t *data, size_t size) {
     for (size_t i = 0; i < r->pickle.n_nodes; i++)
         if (r->pickle.nodes[i].kind == WS_PICKLE_GLOBAL) WS_TRY(add_global(r, &r->pickle.nodes[i]));
     r->steps = 4 * (uint64_t)r->pickle.n_nodes + 64;
-    WS_TRY(walk(r, &r->pickle.nodes[r->pickle.root], name, 0, 0));
-    if (r->t->n_tensors) qsort(r->t->tensors, r->t->n_tensors, sizeof *r->t->tensors, compare_names);
-    return WS_OK;
+    return walk(r, &r->pickle.nodes[r->pickle.root], name, 0, 0);
 }
 
 static ws_status read_file(reader *r) {
-    WS_TRY(ws_zip_open(&r->zip, r->t->map.data, r->t->map.size, r->path, r->err));
+    WS_TRY(ws_zip_open(&r->zip, r->map->data, r->map->size, r->path, r->err));
     const ws_zip_entry *e = find_pickle(r);
     if (!e) return ws_fail(r->err, WS_FORMAT, "'%s' is a zip file, but not one that torch.save wrote", r->path);
     read_byte_order(r);
@@ -334,43 +331,156 @@ static ws_status read_file(reader *r) {
     return status;
 }
 
-static ws_status open_map(ws_torch **out, ws_map map, bool borrowed, const char *path, ws_error *err) {
+static ws_torch *new_torch(bool borrowed, ws_error *err) {
     ws_torch *t = ws_alloc(1, sizeof *t, "a checkpoint", err);
-    if (!t || !(t->storage = ws_alloc(1, sizeof *t->storage, "a checkpoint", err))) {
+    if (t && !(t->storage = ws_alloc(1, sizeof *t->storage, "a checkpoint", err))) {
         free(t);
-        if (!borrowed) ws_map_close(&map);
+        return NULL;
+    }
+    if (t) t->storage->borrowed = borrowed;
+    return t;
+}
+
+/* Take over `path` (which may be NULL: memory was out), and the map unless it is borrowed. */
+static ws_status read_part(ws_torch *t, char *path, const ws_map *borrowed, ws_error *err) {
+    struct ws_torch_storage *m = t->storage;
+    if (!path || ws_grow(&t->parts, &m->parts_cap, t->n_parts + 1, sizeof *t->parts, err) ||
+        ws_grow(&t->part_paths, &m->paths_cap, t->n_parts + 1, sizeof *t->part_paths, err)) {
+        free(path);
         return WS_NOMEM;
     }
-    t->map = map, t->storage->borrowed = borrowed;
-    reader r = {.t = t, .path = path, .err = err};
+    ws_map *map = &t->parts[t->n_parts];
+    t->part_paths[t->n_parts++] = path;
+    *map = borrowed ? *borrowed : (ws_map){0};
+    if (!borrowed) WS_TRY(ws_map_open(map, path, err));
+    reader r = {.t = t, .map = map, .path = path, .err = err};
     const ws_status status = read_file(&r);
     ws_zip_close(&r.zip);
-    if (status)
+    return status;
+}
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp(((const ws_st_tensor *)a)->name, ((const ws_st_tensor *)b)->name);
+}
+
+/* The end of opening: hands out what was read, or releases it. */
+static ws_status finish(ws_torch **out, ws_torch *t, ws_status status) {
+    if (status) {
         ws_torch_close(t);
-    else
-        *out = t;
+        return status;
+    }
+    if (t->n_tensors) qsort(t->tensors, t->n_tensors, sizeof *t->tensors, compare_names);
+    *out = t;
+    return WS_OK;
+}
+
+/* ---- files, indexes, folders ---- */
+
+#define SINGLE_NAME "pytorch_model.bin"
+#define INDEX_TAIL  ".bin.index.json"
+
+enum { MAX_INDEX = 100 << 20 };
+
+static bool ends_with(const char *s, const char *tail) {
+    const size_t n = strlen(s), t = strlen(tail);
+    return n >= t && strcmp(s + n - t, tail) == 0;
+}
+
+/* "FOLDER/NAME" when there is such a file; else NULL. */
+static char *existing(const char *folder, const char *name) {
+    char *path = ws_path_join(folder, name, NULL);
+    if (path && ws_file_exists(path)) return path;
+    free(path);
+    return NULL;
+}
+
+/* The file that stands for a folder; NULL when there is none. Release with free(). */
+static char *main_file(const char *folder) {
+    char *path = existing(folder, "pytorch_model" INDEX_TAIL);
+    return path ? path : existing(folder, SINGLE_NAME);
+}
+
+bool ws_torch_probe_path(const char *path) {
+    if (ends_with(path, INDEX_TAIL)) return true;
+    if (!ws_is_dir(path)) return false;
+    static const char *const others[] = {"model.safetensors", "model.safetensors.index.json"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char *other = existing(path, others[i]);
+        free(other);
+        if (other) return false;
+    }
+    char *main = main_file(path);
+    free(main);
+    return main != NULL;
+}
+
+static bool was_read(const ws_torch *t, const char *path) {
+    for (size_t i = 0; i < t->n_parts; i++)
+        if (strcmp(t->part_paths[i], path) == 0) return true;
+    return false;
+}
+
+/* Every shard that the index names lies beside it. */
+static ws_status read_shards(ws_torch *t, const char *path, const cJSON *index, ws_error *err) {
+    const cJSON *map = cJSON_GetObjectItemCaseSensitive(index, "weight_map"), *item;
+    const char *slash = strrchr(path, '/');
+    const size_t folder = slash ? (size_t)(slash - path) + 1 : 0;
+    if (!cJSON_IsObject(map)) return ws_fail(err, WS_FORMAT, "'%s' has no object 'weight_map'", path);
+    cJSON_ArrayForEach(item, map) {
+        const char *shard = cJSON_GetStringValue(item);
+        if (!shard || !*shard || strchr(shard, '/'))
+            return ws_fail(err, WS_FORMAT, "'%s': the shard of '%s' is not the name of a file beside it", path,
+                           ws_show(item->string, strlen(item->string)).text);
+        char *name = ws_sprintf(err, "%.*s%s", (int)folder, path, shard);
+        if (name && was_read(t, name))
+            free(name);
+        else
+            WS_TRY(read_part(t, name, NULL, err));
+    }
+    return WS_OK;
+}
+
+static ws_status read_index(ws_torch *t, const char *path, ws_error *err) {
+    cJSON *index = ws_json_read(path, MAX_INDEX, err);
+    if (!index) return err ? err->code : WS_FORMAT;
+    const ws_status status = read_shards(t, path, index, err);
+    cJSON_Delete(index);
     return status;
 }
 
 ws_status ws_torch_open(ws_torch **out, const char *path, ws_error *err) {
     *out = NULL;
-    ws_map map;
-    WS_TRY(ws_map_open(&map, path, err));
-    return open_map(out, map, false, path, err);
+    char *file = ws_is_dir(path) ? main_file(path) : ws_strndup(path, strlen(path), err);
+    if (!file) return ws_fail(err, WS_IO, "'%s' holds no " SINGLE_NAME " and no index of one", path);
+    ws_torch *t = new_torch(false, err);
+    ws_status status = WS_NOMEM;
+    if (t && ends_with(file, INDEX_TAIL))
+        status = read_index(t, file, err);
+    else if (t)
+        status = read_part(t, ws_strndup(file, strlen(file), err), NULL, err);
+    free(file);
+    return finish(out, t, status);
 }
 
 ws_status ws_torch_open_bytes(ws_torch **out, const void *data, size_t size, const char *name, ws_error *err) {
     *out = NULL;
-    return open_map(out, (ws_map){data, size}, true, name, err);
+    ws_torch *t = new_torch(true, err);
+    if (!t) return WS_NOMEM;
+    return finish(out, t, read_part(t, ws_strndup(name, strlen(name), err), &(ws_map){data, size}, err));
 }
 
 void ws_torch_close(ws_torch *t) {
     if (!t) return;
-    if (!t->storage->borrowed) ws_map_close(&t->map);
+    for (size_t i = 0; i < t->n_parts; i++) {
+        if (!t->storage->borrowed) ws_map_close(&t->parts[i]);
+        free(t->part_paths[i]);
+    }
     ws_arena_free(&t->storage->names);
     free(t->storage);
     free(t->tensors);
     free(t->globals);
+    free(t->parts);
+    free(t->part_paths);
     free(t);
 }
 

@@ -73,17 +73,18 @@ static void point_into_file(const ws_report *r, ws_report_tensor *t) {
 }
 
 static void find_parts(ws_report *r) {
-    r->one_path = r->blob ? r->blob : r->path;
-    r->n_parts = 1;
-    r->part_paths = &r->one_path;
     if (r->foreign.gguf) {
-        r->parts = &r->foreign_map;
-    } else if (r->torch) {
-        r->parts = &r->torch->map;
+        r->one_path = r->path;
+        r->n_parts = 1, r->parts = &r->foreign_map, r->part_paths = &r->one_path;
+    } else if (r->gguf) {
+        r->n_parts = r->gguf->n_parts, r->parts = r->gguf->parts;
+        r->part_paths = (const char *const *)r->gguf->part_paths;
+    } else if (r->st) {
+        r->n_parts = r->st->n_parts, r->parts = r->st->parts;
+        r->part_paths = (const char *const *)r->st->part_paths;
     } else {
-        r->n_parts = r->gguf ? r->gguf->n_parts : r->st->n_parts;
-        r->parts = r->gguf ? r->gguf->parts : r->st->parts;
-        r->part_paths = (const char *const *)(r->gguf ? r->gguf->part_paths : r->st->part_paths);
+        r->n_parts = r->torch->n_parts, r->parts = r->torch->parts;
+        r->part_paths = (const char *const *)r->torch->part_paths;
     }
 }
 
@@ -203,7 +204,7 @@ static kind kind_of_content(const ws_map *map) {
 
 static ws_status find_kind(kind *k, const char *path, ws_error *err) {
     const bool st = ws_is_dir(path) || ends_with(path, ".json") || ends_with(path, ".safetensors");
-    *k = SAFETENSORS;
+    *k = ws_torch_probe_path(path) ? TORCH : SAFETENSORS;
     if (st) return WS_OK;
     ws_map map;
     WS_TRY(ws_map_open(&map, path, err));

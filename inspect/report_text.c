@@ -56,7 +56,7 @@ static void line_str(const page *p, const char *name, ws_str s) {
 }
 
 static void line_path(const page *p, const ws_report *r) {
-    label(p, r->st && ws_is_dir(r->path) ? "folder" : "file");
+    label(p, !r->gguf && ws_is_dir(r->path) ? "folder" : "file");
     ws_escape_put(p->f, r->path, strlen(r->path), NO_LIMIT);
     if (r->blob) {
         fputs(" -> ", p->f);

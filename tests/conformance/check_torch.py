@@ -67,6 +67,27 @@ def cases(folder):
         yield path
 
 
+def sharded(tool, folder):
+    """A checkpoint in two files with an index, as Transformers saved them; given as a folder and as the index."""
+    tensors, shards = example(), ["pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"]
+    where = {name: shards[i % 2] for i, name in enumerate(tensors)}
+    for shard in shards:
+        torch.save({name: t for name, t in tensors.items() if where[name] == shard}, folder / shard)
+    index = folder / "pytorch_model.bin.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": where}))
+    for path in (folder, index):
+        result = subprocess.run([tool, path, "--json"], capture_output=True, text=True)
+        if result.returncode:
+            yield result.stderr.strip()
+            continue
+        ours = json.loads(result.stdout)
+        if {t["name"]: shards[t["part"]] for t in ours["tensors"]} != where:
+            yield f"{path.name}: names or parts"
+    index.write_text(json.dumps({"weight_map": {"x": "../x.bin"}}))
+    if subprocess.run([tool, index], capture_output=True).returncode != 1:
+        yield "a shard outside of the folder was read"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", type=Path, required=True, help="folder of the built tools")
@@ -81,6 +102,11 @@ def main():
                 print(f"{path.name}: {problem}")
             failed += bool(problems)
             passed += not problems
+    with tempfile.TemporaryDirectory(prefix="ws-torch-") as folder:
+        problems = list(sharded(args.bin / "inspect", Path(folder)))
+        print(*problems, sep="\n", end="\n" if problems else "")
+        failed += bool(problems)
+        passed += not problems
     print(f"{passed} passed, {failed} failed")
     return failed > 0
 
