@@ -147,6 +147,37 @@ static void line_vocabulary(const page *p, const ws_report *r) {
     fputc('\n', p->f);
 }
 
+static bool ends_with(const char *s, const char *tail) {
+    const size_t n = strlen(s), t = strlen(tail);
+    return n >= t && strcmp(s + n - t, tail) == 0;
+}
+
+static bool number_at(const ws_report *r, const char *key, double *v) {
+    const ws_kv *kv = r->gguf ? ws_gguf_kv(r->gguf, key) : NULL;
+    return kv && ws_kv_f64(kv, v);
+}
+
+/* What files that are no models hold: adapters (rank: the second dimension of A), importance matrices. */
+static void line_parts(const page *p, const ws_report *r) {
+    double v, size;
+    if (number_at(r, "adapter.lora.alpha", &v)) {
+        label(p, "adapter");
+        fprintf(p->f, "LoRA, alpha %g", v);
+        for (size_t i = 0; i < r->n_tensors; i++)
+            if (ends_with(r->tensors[i].name, ".lora_a")) {
+                fprintf(p->f, ", rank %" PRIu64, r->tensors[i].shape[1]);
+                break;
+            }
+        fputc('\n', p->f);
+    }
+    if (number_at(r, "imatrix.chunk_count", &v)) {
+        label(p, "imatrix");
+        fprintf(p->f, "%zu entries, %.0f chunks", r->n_tensors / 2, v);
+        if (number_at(r, "imatrix.chunk_size", &size)) fprintf(p->f, " of %.0f tokens", size);
+        fputc('\n', p->f);
+    }
+}
+
 static void print_summary(const page *p, const ws_report *r) {
     line_path(p, r);
     line_format(p, r);
@@ -156,6 +187,7 @@ static void print_summary(const page *p, const ws_report *r) {
     lines_size(p, r);
     line_shape(p, r);
     line_vocabulary(p, r);
+    line_parts(p, r);
 }
 
 static void print_types(const page *p, const ws_report *r) {

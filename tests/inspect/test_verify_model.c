@@ -245,6 +245,45 @@ Test(verify_structure, padding_and_gaps, .init = set_up, .fini = tear_down) {
     ws_report_close(r);
 }
 
+/* ---- adapters and importance matrices ---- */
+
+static size_t parts_findings(const char *type, const char *const *names, const uint64_t (*ne)[2], size_t n,
+                             ws_finding_kind *first) {
+    ws_error err = {0};
+    ws_gguf_writer *w;
+    cr_assert_eq(ws_gguf_writer_new(&w, &err), WS_OK);
+    ws_gguf_put_str(w, "general.type", type);
+    ws_gguf_put_f32(w, "adapter.lora.alpha", 16);
+    for (size_t i = 0; i < n; i++) ws_gguf_add_tensor(w, names[i], WS_TYPE_F32, 2, ne[i]);
+    cr_assert_eq(ws_gguf_writer_begin(w, path, &err), WS_OK, "%s", err.msg);
+    for (size_t i = 0; i < n; i++) {
+        const test_tensor t = {names[i], WS_TYPE_F32, {ne[i][0], ne[i][1]}};
+        test_write_tensor(w, &t, (unsigned)i);
+    }
+    cr_assert_eq(ws_gguf_writer_finish(w, &err), WS_OK);
+    ws_findings fs;
+    ws_report *r = open_report();
+    cr_assert_eq(ws_verify_run(&fs, r, 1, true, &err), WS_OK);
+    const size_t found = fs.n;
+    if (found) *first = fs.list[0].kind;
+    ws_findings_free(&fs);
+    ws_report_close(r);
+    return found;
+}
+
+Test(verify_parts, halves_belong_together, .init = set_up, .fini = tear_down) {
+    static const char *const lora[] = {"blk.0.x.weight.lora_a", "blk.0.x.weight.lora_b", "blk.0.y"};
+    static const char *const imatrix[] = {"blk.0.x.weight.in_sum2", "blk.0.x.weight.counts"};
+    static const uint64_t good[3][2] = {{64, 8}, {8, 32}, {4, 2}}, other_rank[2][2] = {{64, 8}, {4, 32}};
+    ws_finding_kind kind = WS_FINDING_KINDS;
+    cr_expect_eq(parts_findings("adapter", lora, good, 2, &kind), 0);
+    cr_expect(parts_findings("adapter", lora, other_rank, 2, &kind) == 1 && kind == WS_FINDING_SHAPE);
+    cr_expect(parts_findings("adapter", lora, good, 1, &kind) == 1 && kind == WS_FINDING_MISSING);
+    cr_expect(parts_findings("adapter", lora, good, 3, &kind) == 1 && kind == WS_FINDING_EXTRA);
+    cr_expect_eq(parts_findings("imatrix", imatrix, good, 2, &kind), 0);
+    cr_expect(parts_findings("imatrix", imatrix + 1, good, 1, &kind) == 1 && kind == WS_FINDING_MISSING);
+}
+
 /* ---- safety ---- */
 
 static ws_report *safety(ws_findings *fs, const char *key, const char *value) {
