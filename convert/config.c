@@ -1,209 +1,85 @@
 #include "config.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* ---- what transformers' AutoConfig makes of config.json ---- */
-
-typedef struct {
-    const char *key;
-    double value;
-} number_field;
-
-typedef struct {
-    const char *model_type;
-    number_field fields[9];
-    bool heads_divide; /* a hidden size that the heads do not divide is refused */
-} config_class;
-
-static const config_class classes[] = {
-    {"llama",
-     {{"vocab_size", 32000},
-      {"hidden_size", 4096},
-      {"intermediate_size", 11008},
-      {"num_hidden_layers", 32},
-      {"num_attention_heads", 32},
-      {"max_position_embeddings", 2048},
-      {"rms_norm_eps", 1e-6}},
-     true},
-    {"mistral",
-     {{"vocab_size", 32000},
-      {"hidden_size", 4096},
-      {"intermediate_size", 14336},
-      {"num_hidden_layers", 32},
-      {"num_attention_heads", 32},
-      {"num_key_value_heads", 8},
-      {"max_position_embeddings", 131072},
-      {"rms_norm_eps", 1e-6}},
-     false},
-};
-
-/* What each kind of rotary scaling must have. */
-static const struct {
-    const char *type, *fields[4]; /* ended by NULL */
-} rope_needs[] = {
-    {"linear", {"factor"}},
-    {"dynamic", {"factor"}},
-    {"yarn", {"factor"}},
-    {"longrope", {"short_factor", "long_factor"}},
-    {"llama3", {"factor", "low_freq_factor", "high_freq_factor"}},
-};
+/* ---- reading ---- */
 
 static const cJSON *get(const cJSON *object, const char *key) { return cJSON_GetObjectItemCaseSensitive(object, key); }
 
-static double number(const cJSON *object, const char *key) {
-    const cJSON *item = get(object, key);
-    return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
-
-/* Python's dict.setdefault(). `value` is taken over. */
-static void set_default(cJSON *object, const char *key, cJSON *value) {
-    if (get(object, key))
-        cJSON_Delete(value);
-    else
-        cJSON_AddItemToObject(object, key, value);
-}
-
-/* A number in place of a missing or null field. */
-static void fill_number(cJSON *object, const char *key, double value) {
-    const cJSON *item = get(object, key);
-    if (cJSON_IsNull(item)) cJSON_DeleteItemFromObjectCaseSensitive(object, key);
-    set_default(object, key, cJSON_CreateNumber(value));
-}
-
-static const config_class *class_of(const cJSON *config) {
-    const char *type = ws_json_str(config, "model_type");
-    for (size_t i = 0; type && i < sizeof classes / sizeof *classes; i++)
-        if (strcmp(classes[i].model_type, type) == 0) return &classes[i];
-    return NULL;
-}
-
-static const char *rope_type(const cJSON *rope) {
-    const char *type = ws_json_str(rope, "rope_type");
-    return type ? type : ws_json_str(rope, "type");
-}
-
-static bool is_filled_object(const cJSON *item) { return cJSON_IsObject(item) && item->child; }
-
-/* The rotary settings of either generation of files: rope_scaling, then rope_parameters. */
-static const cJSON *rope_source(const cJSON *config) {
-    const cJSON *scaling = get(config, "rope_scaling");
-    return is_filled_object(scaling) ? scaling : get(config, "rope_parameters");
-}
-
-/* The value of a field after defaults; 0 when the class has none. */
-static double value_of(const config_class *cls, const cJSON *config, const char *key) {
-    if (cJSON_IsNumber(get(config, key))) return number(config, key);
-    for (const number_field *f = cls->fields; f->key; f++)
-        if (strcmp(f->key, key) == 0) return f->value;
-    return 0;
-}
-
-/* Would the class accept the file? If not, the reference falls back to the file as it is, without defaults. */
-static bool accepts(const config_class *cls, const cJSON *config) {
-    for (const number_field *f = cls->fields; f->key; f++) {
-        const cJSON *item = get(config, f->key);
-        if (item && !cJSON_IsNumber(item)) return false;
-    }
-    const double heads = value_of(cls, config, "num_attention_heads");
-    if (heads < 1 || (cls->heads_divide && fmod(value_of(cls, config, "hidden_size"), heads) != 0)) return false;
-    const cJSON *rope = rope_source(config);
-    const char *type = rope_type(rope);
-    for (size_t i = 0; type && i < sizeof rope_needs / sizeof *rope_needs; i++)
-        for (const char *const *field = rope_needs[i].fields; *field; field++)
-            if (strcmp(type, rope_needs[i].type) == 0 && !get(rope, *field)) return false;
-    return true;
-}
-
-static void complete_numbers(cJSON *config, const config_class *cls) {
-    for (const number_field *f = cls->fields; f->key; f++) fill_number(config, f->key, f->value);
-    const double heads = number(config, "num_attention_heads");
-    fill_number(config, "head_dim", floor(number(config, "hidden_size") / heads));
-    fill_number(config, "num_key_value_heads", heads);
-}
-
-/* All rotary settings in one object, as transformers arrange them. */
-static void complete_rope(cJSON *config) {
-    const cJSON *theta = get(config, "rope_theta"), *source = rope_source(config);
-    cJSON *rope = cJSON_IsObject(source) ? cJSON_Duplicate(source, true) : cJSON_CreateObject();
-    set_default(rope, "rope_theta", theta ? cJSON_Duplicate(theta, true) : cJSON_CreateNumber(10000));
-    const char *type = rope_type(rope);
-    set_default(rope, "rope_type", cJSON_CreateString(type ? type : "default"));
-    type = rope_type(rope);
-    if (type && (!strcmp(type, "llama3") || !strcmp(type, "yarn") || !strcmp(type, "longrope")))
-        set_default(rope, "original_max_position_embeddings",
-                    cJSON_CreateNumber(number(config, "max_position_embeddings")));
-    cJSON_DeleteItemFromObjectCaseSensitive(config, "rope_parameters");
-    cJSON_AddItemToObject(config, "rope_parameters", rope);
-}
-
-/* The same for a file that is taken as it is: the reference copies loose fields into the object. */
-static void gather_rope(cJSON *config) {
-    const cJSON *source = get(config, "rope_parameters") ? get(config, "rope_parameters") : get(config, "rope_scaling");
-    cJSON *rope = cJSON_IsObject(source) ? cJSON_Duplicate(source, true) : cJSON_CreateObject();
-    const cJSON *theta =
-        ws_config_find(config, "global_rope_theta|rope_global_theta|rope_theta_global|rope_theta|rotary_emb_base");
-    const cJSON *trained = ws_config_find(config, "original_max_position_embeddings");
-    if (theta) set_default(rope, "rope_theta", cJSON_Duplicate(theta, true));
-    if (rope_type(rope)) set_default(rope, "rope_type", cJSON_CreateString(rope_type(rope)));
-    if (trained) set_default(rope, "original_max_position_embeddings", cJSON_Duplicate(trained, true));
-    cJSON_DeleteItemFromObjectCaseSensitive(config, "rope_parameters");
-    cJSON_AddItemToObject(config, "rope_parameters", rope);
-}
-
-cJSON *ws_config_complete(const cJSON *raw, ws_error *err) {
-    cJSON *config = cJSON_Duplicate(raw, true);
-    if (!config) {
-        ws_fail(err, WS_NOMEM, "out of memory: a copy of config.json");
-        return NULL;
-    }
-    const config_class *cls = class_of(config);
-    if (cls && accepts(cls, config)) {
-        complete_numbers(config, cls);
-        complete_rope(config);
-    } else {
-        gather_rope(config);
+/* A field by its name, which may lead into objects ("rope_parameters.rope_theta"). */
+static const cJSON *field(const cJSON *config, const char *name, size_t len) {
+    char part[64];
+    for (const char *end = name + len; name < end && config;) {
+        const char *dot = memchr(name, '.', (size_t)(end - name));
+        const size_t n = (size_t)((dot ? dot : end) - name);
+        snprintf(part, sizeof part, "%.*s", (int)n, name);
+        config = get(config, part);
+        name += n + 1;
     }
     return config;
 }
 
-/* ---- reading ---- */
-
 const cJSON *ws_config_find(const cJSON *config, const char *names) {
-    char name[64];
     while (*names) {
         const size_t len = strcspn(names, "|");
-        snprintf(name, sizeof name, "%.*s", (int)len, names);
-        const cJSON *item = get(config, name);
+        const cJSON *item = field(config, names, len);
         if (item) return cJSON_IsNull(item) ? NULL : item;
         names += len + (names[len] == '|');
     }
     return NULL;
 }
 
-/* A field as a double. False: it is missing (*bad is false) or no number (*bad is true). */
-static bool find_number(const cJSON *config, const char *names, double *out, bool *bad) {
-    const cJSON *item = ws_config_find(config, names);
-    *bad = item && !cJSON_IsNumber(item);
-    if (cJSON_IsNumber(item)) *out = item->valuedouble;
-    return cJSON_IsNumber(item);
+typedef enum { FOUND, MISSING, EMPTY, BAD } finding; /* EMPTY: null */
+
+/* A number as it is or a field: text[0..len). Booleans are 0 and 1. */
+static finding term(const cJSON *config, const char *text, size_t len, double *out) {
+    if (isdigit((unsigned char)*text)) {
+        *out = strtod(text, NULL);
+        return FOUND;
+    }
+    const cJSON *item = field(config, text, len);
+    if (!item) return MISSING;
+    if (cJSON_IsNull(item)) return EMPTY;
+    if (!cJSON_IsNumber(item) && !cJSON_IsBool(item)) return BAD;
+    *out = cJSON_IsNumber(item) ? item->valuedouble : cJSON_IsTrue(item);
+    return FOUND;
 }
 
-/* A field or, when it is missing, the quotient that ends its names ("head_dim|hidden_size/num_attention_heads"). */
-static bool find_value(const cJSON *config, const char *names, double *out, bool *bad) {
-    char plain[160];
-    snprintf(plain, sizeof plain, "%s", names);
-    char *slash = strchr(plain, '/'), *bar = slash ? strrchr(plain, '|') : NULL;
-    if (bar) *bar = 0;
-    if (find_number(config, plain, out, bad)) return true;
-    if (*bad || !bar) return false;
-    *slash = 0;
-    double divisor = 0;
-    const bool found = find_number(config, bar + 1, out, bad) && find_number(config, slash + 1, &divisor, bad);
-    if (!found || divisor < 1) return false;
-    *out = floor(*out / divisor);
-    return true;
+/* Terms joined by * / + from left to right. */
+static finding alternative(const cJSON *config, const char *text, size_t len, double *out) {
+    const char *const end = text + len;
+    size_t n = strcspn(text, "*/+|");
+    finding f = term(config, text, n, out);
+    for (text += n; text < end && f == FOUND; text += n + 1) {
+        double right = 0;
+        n = strcspn(text + 1, "*/+|");
+        f = term(config, text + 1, n, &right);
+        if (*text == '*') *out *= right;
+        if (*text == '+') *out += right;
+        if (*text == '/') *out = right >= 1 ? floor(*out / right) : 0;
+    }
+    return f;
+}
+
+/* The value of a key's description (arch.h). A null ends the search among fields, but not a number or an expression. */
+static finding find_value(const cJSON *config, const char *text, double *out) {
+    finding last = MISSING;
+    text += *text == '?';
+    while (*text) {
+        const size_t len = strcspn(text, "|");
+        const bool plain = strcspn(text, "*/+|") == len && !isdigit((unsigned char)*text);
+        if (!(plain && last == EMPTY)) {
+            const finding f = alternative(config, text, len, out);
+            if (f == FOUND || f == BAD) return f;
+            if (plain) last = f;
+        }
+        text += len + (text[len] == '|');
+    }
+    return last;
 }
 
 static ws_status fail_number(const char *path, const cJSON *config, const char *names, const char *what,
@@ -215,20 +91,23 @@ static ws_status fail_number(const char *path, const cJSON *config, const char *
 
 /* ---- the shape ---- */
 
+typedef enum { NEEDED, OPTIONAL } presence; /* optional sizes keep their value, and may be 0 */
+
 typedef struct {
     const char *names;
     uint64_t *out;
-    uint64_t fallback; /* 0: the field must be there */
+    presence presence;
 } size_field;
 
 static ws_status read_size(const size_field *f, const cJSON *config, const char *path, ws_error *err) {
     static const double MAX_SIZE = 1 << 28;
-    double value = (double)f->fallback;
-    bool bad;
-    if (!find_value(config, f->names, &value, &bad) && (bad || !f->fallback))
-        return bad ? fail_number(path, config, f->names, "a number", err)
-                   : ws_fail(err, WS_FORMAT, "'%s' has no '%s'", path, f->names);
-    if (!(value >= 1 && value <= MAX_SIZE) || value != floor(value))
+    double value = 0;
+    const finding found = find_value(config, f->names, &value);
+    if (found == BAD) return fail_number(path, config, f->names, "a number", err);
+    if (found != FOUND && f->presence == NEEDED) return ws_fail(err, WS_FORMAT, "'%s' has no '%s'", path, f->names);
+    if (found != FOUND) return WS_OK;
+    const double min = f->presence == NEEDED ? 1 : 0;
+    if (!(value >= min && value <= MAX_SIZE) || value != floor(value))
         return fail_number(path, config, f->names, "a whole number from 1 to 2^28", err);
     *f->out = (uint64_t)value;
     return WS_OK;
@@ -236,24 +115,70 @@ static ws_status read_size(const size_field *f, const cJSON *config, const char 
 
 enum { MAX_LAYERS = 1 << 16 };
 
-ws_status ws_config_hparams(ws_hparams *hp, const cJSON *config, const char *path, ws_error *err) {
+static ws_status read_sizes(const size_field *fields, size_t n, const cJSON *config, const char *path, ws_error *err) {
+    for (size_t i = 0; i < n; i++) WS_TRY(read_size(&fields[i], config, path, err));
+    return WS_OK;
+}
+
+#define READ_SIZES(fields, config, path, err) read_sizes(fields, sizeof fields / sizeof *fields, config, path, err)
+
+static ws_status read_experts(ws_hparams *hp, const cJSON *config, const char *path, ws_error *err) {
+    const size_field fields[] = {
+        {"num_local_experts|num_experts|n_routed_experts", &hp->n_expert, OPTIONAL},
+        {"first_k_dense_replace", &hp->n_dense_lead, OPTIONAL},
+        {"moe_intermediate_size|intermediate_size", &hp->n_ff_expert, OPTIONAL},
+        {"n_shared_experts", &hp->n_expert_shared, OPTIONAL},
+        {"n_shared_experts*moe_intermediate_size|shared_expert_intermediate_size", &hp->n_ff_shared, OPTIONAL},
+    };
+    WS_TRY(READ_SIZES(fields, config, path, err));
+    enum { MOST_EXPERTS = 1 << 16 };
+    if (hp->n_expert > MOST_EXPERTS)
+        return ws_fail(err, WS_FORMAT, "'%s': %llu experts are more than %d", path, (unsigned long long)hp->n_expert,
+                       MOST_EXPERTS);
+    return WS_OK;
+}
+
+static ws_status read_latent(ws_hparams *hp, const cJSON *config, const char *path, ws_error *err) {
+    const size_field latent[] = {
+        {"kv_lora_rank", &hp->kv_latent, NEEDED}, {"q_lora_rank", &hp->q_latent, OPTIONAL},
+        {"qk_rope_head_dim", &hp->n_rot, NEEDED}, {"qk_nope_head_dim+qk_rope_head_dim", &hp->head_k_mla, NEEDED},
+        {"v_head_dim", &hp->head_v_mla, NEEDED},  {"kv_lora_rank+qk_rope_head_dim", &hp->head_k, NEEDED},
+        {"kv_lora_rank", &hp->head_v, NEEDED},
+    };
+    hp->n_head_kv = 1;
+    WS_TRY(READ_SIZES(latent, config, path, err));
+    if (hp->head_k_mla > hp->n_rot) return WS_OK;
+    return ws_fail(err, WS_FORMAT, "'%s': 'qk_nope_head_dim' is 0", path);
+}
+
+ws_status ws_config_hparams(ws_hparams *hp, const ws_arch *arch, const cJSON *config, const char *path, ws_error *err) {
     *hp = (ws_hparams){.rope_scale = 1};
     const size_field fields[] = {
-        {"n_layers|num_hidden_layers|n_layer|num_layers", &hp->n_layer, 0},
-        {"hidden_size|n_embd|dim", &hp->n_embd, 0},
-        {"intermediate_size|n_inner|hidden_dim", &hp->n_ff, 0},
-        {"num_attention_heads|n_head|n_heads", &hp->n_head, 0},
-        {"vocab_size", &hp->n_vocab, 0},
-        {"head_dim|hidden_size/num_attention_heads", &hp->head_k, 0},
+        {"n_layers|num_hidden_layers|n_layer|num_layers", &hp->n_layer, NEEDED},
+        {"hidden_size|n_embd|dim", &hp->n_embd, NEEDED},
+        {"intermediate_size|n_inner|hidden_dim|n_embd*4", &hp->n_ff, NEEDED},
+        {"num_attention_heads|n_head|n_heads", &hp->n_head, NEEDED},
+        {"vocab_size", &hp->n_vocab, NEEDED},
+        {"head_dim|hidden_size/num_attention_heads|n_embd/n_head", &hp->head_k, NEEDED},
+        {"max_position_embeddings|n_ctx|n_positions", &hp->n_ctx_train, OPTIONAL},
     };
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) WS_TRY(read_size(&fields[i], config, path, err));
-    const size_field kv = {"num_key_value_heads|n_kv_heads", &hp->n_head_kv, hp->n_head};
-    WS_TRY(read_size(&kv, config, path, err));
+    const bool no_head_dim = arch->traits & WS_NO_HEAD_DIM;
+    WS_TRY(READ_SIZES(fields, config, path, err));
+    const size_field plain_head = {"hidden_size/num_attention_heads", &hp->head_k, NEEDED};
+    if (no_head_dim) WS_TRY(read_size(&plain_head, config, path, err));
+    hp->n_head_kv = hp->n_head;
     hp->head_v = hp->n_rot = hp->head_k;
+    const size_field more[] = {
+        {"num_key_value_heads|n_kv_heads", &hp->n_head_kv, OPTIONAL},
+        {"rope_parameters.partial_rotary_factor*hidden_size/num_attention_heads", &hp->n_rot, OPTIONAL},
+    };
+    WS_TRY(READ_SIZES(more, config, path, err));
+    if (ws_config_find(config, "kv_lora_rank")) WS_TRY(read_latent(hp, config, path, err));
+    WS_TRY(read_experts(hp, config, path, err));
     if (hp->n_layer > MAX_LAYERS)
         return ws_fail(err, WS_FORMAT, "'%s': %llu layers are more than %d", path, (unsigned long long)hp->n_layer,
                        MAX_LAYERS);
-    if (hp->head_k % 2 != 0 || hp->n_head % hp->n_head_kv != 0)
+    if (hp->head_k % 2 != 0 || hp->n_head_kv == 0 || hp->n_head % hp->n_head_kv != 0)
         return ws_fail(err, WS_FORMAT, "'%s': %llu heads of %llu with %llu key/value heads do not fit together", path,
                        (unsigned long long)hp->n_head, (unsigned long long)hp->head_k,
                        (unsigned long long)hp->n_head_kv);
@@ -278,6 +203,13 @@ static const ws_arch_key before_rope[] = {
 static const ws_arch_key after_rope[] = {
     {"attention.layer_norm_rms_epsilon", WS_KV_F32, "rms_norm_eps|norm_eps"},
     {"attention.layer_norm_epsilon", WS_KV_F32, "layer_norm_eps|layer_norm_epsilon|norm_epsilon"},
+    {"expert_count", WS_KV_U32, "num_local_experts|num_experts|n_routed_experts"},
+    {"expert_used_count", WS_KV_U32, "num_experts_per_tok|num_experts_per_token|top_k_experts"},
+    {"expert_group_count", WS_KV_U32, "n_group"},
+    {"expert_group_used_count", WS_KV_U32, "topk_group"},
+    {0},
+};
+static const ws_arch_key head_keys[] = {
     {"attention.key_length", WS_KV_U32, "head_dim"},
     {"attention.value_length", WS_KV_U32, "head_dim"},
     {0},
@@ -292,7 +224,11 @@ static const ws_arch_key yarn_keys[] = {
     {"rope.scaling.yarn_beta_slow", WS_KV_F32, "beta_slow"},
     {0},
 };
-static const ws_arch_key freq_keys[] = {{"rope.freq_base", WS_KV_F32, "rope_theta"}, {0}};
+static const ws_arch_key freq_keys[] = {
+    {"rope.freq_base", WS_KV_F32, "full_attention.rope_theta|rope_theta"},
+    {"rope.freq_base_swa", WS_KV_F32, "sliding_attention.rope_theta"},
+    {0},
+};
 
 /* Where keys go and what messages name. */
 typedef struct {
@@ -303,14 +239,15 @@ typedef struct {
 static ws_status put_keys(const sink *to, const ws_arch_key *keys, const cJSON *config, ws_error *err) {
     char name[96];
     for (const ws_arch_key *k = keys; k->suffix; k++) {
-        double value;
-        bool bad;
-        snprintf(name, sizeof name, "%s.%s", to->arch, k->suffix);
-        if (!find_value(config, k->config, &value, &bad)) {
-            if (bad) return fail_number(to->path, config, k->config, "a number", err);
-            continue;
-        }
-        if (k->type == WS_KV_F32)
+        double value = 0;
+        const bool whole = strncmp(k->suffix, "general.", 8) == 0;
+        snprintf(name, sizeof name, whole ? "%.0s%s" : "%s.%s", to->arch, k->suffix);
+        const finding found = find_value(config, k->config, &value);
+        if (found == BAD) return fail_number(to->path, config, k->config, "a number", err);
+        if (found != FOUND || (*k->config == '?' && value == 0)) continue;
+        if (k->type == WS_KV_BOOL)
+            ws_pairs_put_bool(to->pairs, name, value != 0);
+        else if (k->type == WS_KV_F32)
             ws_pairs_put_f32(to->pairs, name, (float)value);
         else if (value >= 0 && value <= UINT32_MAX && value == floor(value))
             ws_pairs_put_u32(to->pairs, name, (uint32_t)value);
@@ -320,7 +257,7 @@ static ws_status put_keys(const sink *to, const ws_arch_key *keys, const cJSON *
     return WS_OK;
 }
 
-/* "llama3" scaling has no keys: it becomes the tensor rope_freqs (rope_freqs.h). */
+/* "llama3" scaling has no keys: it becomes the tensor rope_freqs (rope_factors.h). */
 static const struct {
     const char *type, *written;
     const ws_arch_key *keys;
@@ -334,26 +271,58 @@ static const struct {
 
 static ws_status put_rope(const sink *to, const cJSON *rope, ws_error *err) {
     char name[96];
-    const char *type = ws_json_str(rope, "rope_type");
+    const cJSON *full = get(rope, "full_attention") ? get(rope, "full_attention") : rope;
+    const char *type = ws_json_str(full, "rope_type");
     snprintf(name, sizeof name, "%s.rope.scaling.type", to->arch);
     for (size_t i = 0; type && i < sizeof scalings / sizeof *scalings; i++) {
         if (strcmp(type, scalings[i].type) != 0) continue;
-        if (scalings[i].needs_factor && !ws_config_find(rope, "factor")) continue;
+        if (scalings[i].needs_factor && !ws_config_find(full, "factor")) continue;
         ws_pairs_put_str(to->pairs, name, scalings[i].written);
-        if (scalings[i].keys) WS_TRY(put_keys(to, scalings[i].keys, rope, err));
+        if (scalings[i].keys) WS_TRY(put_keys(to, scalings[i].keys, full, err));
     }
     return put_keys(to, freq_keys, rope, err);
 }
 
-ws_status ws_config_put(ws_pairs *p, const ws_arch *arch, const cJSON *config, uint32_t file_type, const char *path,
+/* How experts are chosen, as a number. */
+static ws_status put_gating(const sink *to, const cJSON *config, ws_error *err) {
+    static const char names[] = "score_function|scoring_func|score_func|moe_router_activation|"
+                                "moe_router_activation_func|expert_selection_fn";
+    static const char *const functions[] = {"softmax", "sigmoid", NULL, "sqrtsoftplus"};
+    char name[96];
+    const cJSON *item = ws_config_find(config, names);
+    const char *function = cJSON_GetStringValue(item);
+    if (!item) return WS_OK;
+    snprintf(name, sizeof name, "%s.expert_gating_func", to->arch);
+    for (uint32_t i = 0; function && i < sizeof functions / sizeof *functions; i++) {
+        if (!functions[i] || strcmp(functions[i], function) != 0) continue;
+        ws_pairs_put_u32(to->pairs, name, i + 1);
+        return WS_OK;
+    }
+    return ws_fail(err, WS_UNSUPPORTED, "'%s': '%s' is no function of experts that is known", to->path,
+                   item->string ? item->string : "scoring_func");
+}
+
+static ws_status put_common(const sink *to, const ws_arch *arch, const cJSON *config, ws_error *err) {
+    char name[96];
+    WS_TRY(put_keys(to, before_rope, config, err));
+    snprintf(name, sizeof name, "%s.attention.causal", to->arch);
+    if (cJSON_IsFalse(get(config, "is_causal"))) ws_pairs_put_bool(to->pairs, name, false);
+    WS_TRY(put_rope(to, get(config, "rope_parameters"), err));
+    WS_TRY(put_keys(to, after_rope, config, err));
+    WS_TRY(put_gating(to, config, err));
+    return arch->traits & WS_NO_HEAD_DIM ? WS_OK : put_keys(to, head_keys, config, err);
+}
+
+ws_status ws_config_put(ws_pairs *p, const ws_arch *arch, cJSON *config, uint32_t file_type, const char *path,
                         ws_error *err) {
     const sink to = {p, arch->name, path};
-    char name[96];
-    WS_TRY(put_keys(&to, before_rope, config, err));
-    snprintf(name, sizeof name, "%s.attention.causal", arch->name);
-    if (cJSON_IsFalse(get(config, "is_causal"))) ws_pairs_put_bool(p, name, false);
-    WS_TRY(put_rope(&to, get(config, "rope_parameters"), err));
-    WS_TRY(put_keys(&to, after_rope, config, err));
-    ws_pairs_put_u32(p, "general.file_type", file_type);
+    static const ws_arch_key file_type_key[] = {{"general.file_type", WS_KV_U32, "file_type"}, {0}};
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "file_type");
+    if (!cJSON_AddNumberToObject(config, "file_type", file_type))
+        return ws_fail(err, WS_NOMEM, "out of memory: the numbers of config.json");
+    if (!(arch->traits & WS_OWN_KEYS)) {
+        WS_TRY(put_common(&to, arch, config, err));
+        WS_TRY(put_keys(&to, file_type_key, config, err));
+    }
     return put_keys(&to, arch->keys, config, err);
 }

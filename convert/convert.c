@@ -7,7 +7,7 @@
 #include "metadata.h"
 #include "pre_name.h"
 #include "progress.h"
-#include "rope_freqs.h"
+#include "rope_factors.h"
 #include "text.h"
 #include "transform.h"
 #include "vocabulary.h"
@@ -25,16 +25,18 @@ static const cJSON *rope_of(const ws_conversion *c) {
 /* ---- planning ---- */
 
 static ws_status make_plan(ws_conversion *c, const char *config_path, ws_error *err) {
-    bool rope_freqs;
-    WS_TRY(ws_config_hparams(&c->hp, c->source->config, config_path, err));
-    WS_TRY(ws_rope_freqs_wanted(&rope_freqs, rope_of(c), config_path, err));
+    const char *generate;
+    WS_TRY(ws_config_hparams(&c->hp, c->source->arch, c->source->config, config_path, err));
+    WS_TRY(ws_rope_factors_wanted(&generate, rope_of(c), c->hp.n_rot, config_path, err));
     const ws_plan_request req = {
         .arch = c->source->arch,
         .hp = &c->hp,
         .weights = c->source->weights,
         .dir = c->source->dir,
         .type = c->opt.type,
-        .rope_freqs = rope_freqs,
+        .generate = generate,
+        .tied = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c->source->config, "tie_word_embeddings")),
+        .n_tokens = ws_vocabulary_tokens(c->source),
     };
     WS_TRY(ws_plan_make(&c->plan, &req, err));
     const bool says_tied = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c->source->raw_config, "tie_word_embeddings"));
@@ -65,6 +67,16 @@ static ws_status read_card(cJSON **card, const ws_conversion *c, ws_error *err) 
     return WS_OK;
 }
 
+/* Comes with the tensors of factors, so before everything else. */
+static void put_attn_factor(ws_conversion *c) {
+    char key[96];
+    bool has_factors = false;
+    for (size_t i = 0; i < c->plan.n; i++) has_factors |= strcmp(c->plan.item[i].to, "rope_factors_long.weight") == 0;
+    if (!has_factors) return;
+    snprintf(key, sizeof key, "%s.rope.scaling.attn_factor", c->source->arch->name);
+    ws_pairs_put_f32(&c->pairs, key, (float)ws_rope_attn_factor(rope_of(c), (double)c->hp.n_ctx_train));
+}
+
 static ws_status put_pairs(ws_conversion *c, const char *config_path, ws_error *err) {
     const ws_source *s = c->source;
     cJSON *card;
@@ -76,8 +88,11 @@ static ws_status put_pairs(ws_conversion *c, const char *config_path, ws_error *
         .folder = s->name,
         .name = c->opt.name,
         .n_params = c->plan.n_params,
+        .n_active = c->plan.n_active,
+        .n_experts = c->plan.n_experts,
     };
     ws_pairs_put_str(&c->pairs, "general.architecture", s->arch->name);
+    put_attn_factor(c);
     ws_pairs_put_str(&c->pairs, "general.type", "model");
     const ws_status st = ws_metadata_put(&c->pairs, &from, err);
     cJSON_Delete(card);
@@ -133,12 +148,12 @@ static ws_status write_slice(void *ctx, const void *data, size_t bytes, ws_error
     return WS_OK;
 }
 
-static ws_status write_rope_freqs(const ws_conversion *c, const ws_plan_item *item, output *o, ws_error *err) {
-    float *freqs = ws_alloc(item->ne[0], sizeof *freqs, item->to, err);
-    if (!freqs) return WS_NOMEM;
-    ws_rope_freqs(freqs, item->ne[0], rope_of(c));
-    const ws_status st = write_slice(o, freqs, item->ne[0] * sizeof *freqs, err);
-    free(freqs);
+static ws_status write_generated(const ws_conversion *c, const ws_plan_item *item, output *o, ws_error *err) {
+    float *factors = ws_alloc(item->ne[0], sizeof *factors, item->to, err);
+    if (!factors) return WS_NOMEM;
+    ws_rope_factors(factors, item->ne[0], rope_of(c), item->to);
+    const ws_status st = write_slice(o, factors, item->ne[0] * sizeof *factors, err);
+    free(factors);
     return st;
 }
 
@@ -155,7 +170,7 @@ static ws_status write_items(const ws_conversion *c, output *o, uint32_t cpu_fla
     for (size_t i = 0; i < c->plan.n; i++) {
         const ws_plan_item *item = &c->plan.item[i];
         uint64_t overflows = 0;
-        WS_TRY(item->source ? ws_transform_run(item, &opt, &overflows, err) : write_rope_freqs(c, item, o, err));
+        WS_TRY(item->source ? ws_transform_run(item, &opt, &overflows, err) : write_generated(c, item, o, err));
         warn_overflows(c, item, overflows);
     }
     return WS_OK;

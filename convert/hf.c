@@ -1,6 +1,6 @@
 /* hf.c - opening a folder in the layout of the Hugging Face hub. */
 #include "alloc.h"
-#include "config.h"
+#include "config_defaults.h"
 #include "file.h"
 #include "source.h"
 #include "text.h"
@@ -67,7 +67,7 @@ static ws_status find_arch(ws_source *s, ws_error *err) {
     if (!name) return ws_fail(err, WS_FORMAT, "'%s/config.json' names no architecture", s->dir);
     s->arch = ws_arch_by_hf_class(name);
     if (s->arch) return WS_OK;
-    char known[300];
+    char known[1000];
     list_known(known, sizeof known);
     return ws_fail(err, WS_UNSUPPORTED, "'%s/config.json': architecture '%s' is not supported (known: %s)", s->dir,
                    ws_show(name, strlen(name)).text, known);

@@ -29,8 +29,23 @@ typedef struct {
 /* ---- reports ---- */
 
 static const char *transform_name(const ws_plan_item *item) {
-    if (!item->source) return "generate";
-    return item->transform == WS_COPY ? "copy" : "interleave";
+    static const char *const names[] = {
+        [WS_COPY] = "copy",
+        [WS_PERMUTE_HEADS] = "interleave",
+        [WS_PERMUTE_KV_HEADS] = "interleave",
+        [WS_ADD_ONE] = "add 1",
+        [WS_TRANSPOSE] = "transpose",
+        [WS_STACK] = "stack",
+        [WS_FIRST_HALF] = "first half",
+        [WS_SECOND_HALF] = "second half",
+        [WS_EVEN_COLUMNS] = "even",
+        [WS_ODD_COLUMNS] = "odd",
+        [WS_TRANSPOSE_EVEN] = "even",
+        [WS_TRANSPOSE_ODD] = "odd",
+        [WS_LATENT_KEYS] = "keys",
+        [WS_LATENT_VALUES] = "values",
+    };
+    return item->source ? names[item->transform] : "generate";
 }
 
 /* Fastest dimension first, as in the file. */

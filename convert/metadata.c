@@ -111,14 +111,22 @@ static bool is_model_id(const char *id) {
     return id && !(slash && strchr(slash + 1, '/'));
 }
 
+/* "135M", or "8x7B" with experts. */
+static const char *size_label(char size[64], const ws_metadata_source *from) {
+    if (!from->n_experts) return ws_size_label(size, from->n_params);
+    const int n = snprintf(size, 64, "%llux", (unsigned long long)from->n_experts);
+    ws_size_label(size + n, from->n_active);
+    return size;
+}
+
 static ws_status put_fields(values *v, ws_pairs *p, const ws_metadata_source *from, ws_error *err) {
-    char size[32];
+    char size[64];
     WS_TRY(take_card(v, from->card, err));
     const char *id = ws_json_str(from->config, "_name_or_path");
     if (is_model_id(id)) WS_TRY(take_id(v, id, from->n_params, err));
     WS_TRY(take_id(v, from->folder, from->n_params, err));
     if (from->name) v->value[NAME] = from->name;
-    if (!v->value[SIZE_LABEL] && from->n_params) v->value[SIZE_LABEL] = ws_size_label(size, from->n_params);
+    if (!v->value[SIZE_LABEL] && from->n_params) v->value[SIZE_LABEL] = size_label(size, from);
     for (int i = 0; i < N_FIELDS; i++) ws_pairs_put_str(p, fields[i].key, v->value[i]);
     return WS_OK;
 }

@@ -13,6 +13,7 @@ typedef struct {
     const char *folder;      /* name of the model's folder */
     const char *name;        /* general.name as the user wants it, or NULL */
     uint64_t n_params;
+    uint64_t n_active, n_experts; /* of models with experts (plan.h) */
 } ws_metadata_source;
 
 WS_MUST_CHECK ws_status ws_metadata_put(ws_pairs *p, const ws_metadata_source *from, ws_error *err);

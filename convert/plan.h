@@ -5,13 +5,15 @@
 
 #include "arch.h"
 #include "safetensors.h"
+#include "view.h"
 
 typedef struct {
     const char *from; /* name in the checkpoint; NULL: generated */
     char to[64];      /* name in the GGUF file */
     const ws_st_tensor *source;
+    const ws_st_tensor **experts; /* one source per matrix of the stack, instead of one for all; NULL: no */
     ws_transform transform;
-    uint64_t n_heads; /* for WS_PERMUTE_* */
+    ws_view view; /* what the transform does, for sources of this shape */
     ws_dtype type;
     uint32_t n_dims;
     uint64_t ne[WS_MAX_DIMS]; /* fastest first */
@@ -21,9 +23,10 @@ typedef struct {
     ws_plan_item *item; /* in the order of the file */
     size_t n, cap;
     uint64_t n_params;
-    ws_dtype type; /* of the matrices, after "auto" was resolved */
-    bool tied;     /* no output matrix of its own */
-} ws_plan;         /* starts as {0} */
+    uint64_t n_active, n_experts; /* parameters if one of n_experts counts; 0: there are none */
+    ws_dtype type;                /* of the matrices, after "auto" was resolved */
+    bool tied;                    /* no output matrix of its own */
+} ws_plan;                        /* starts as {0} */
 
 /* What a plan is made for. */
 typedef struct {
@@ -32,7 +35,9 @@ typedef struct {
     const ws_safetensors *weights;
     const char *dir;      /* for messages */
     const ws_dtype *type; /* NULL: the checkpoint's own, if it is BF16 or F16; else F16 */
-    bool rope_freqs;      /* generate rope_freqs.weight */
+    const char *generate; /* begin of the names of WS_GENERATED tensors that are wanted; NULL: none */
+    bool tied;            /* config.json says that there is no output matrix */
+    uint64_t n_tokens;    /* for WS_CUT_VOCAB */
 } ws_plan_request;
 
 /* All missing, unexpected and misshapen tensors are reported at once. On failure nothing is left to free. */

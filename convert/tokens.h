@@ -31,6 +31,10 @@ char *ws_token_spaced(const char *text, ws_error *err);
 /* From tokenizer.model with added_tokens.json and tokenizer_config.json; n_vocab tokens in all. */
 WS_MUST_CHECK ws_status ws_tokens_sentencepiece(ws_tokens *t, const ws_source *s, size_t n_vocab, ws_error *err);
 
+/* The same for Phi 3: names make no token special, user-defined tokens keep their text, and tokenizer.json's added
+ * tokens come last. */
+WS_MUST_CHECK ws_status ws_tokens_phi(ws_tokens *t, const ws_source *s, size_t n_vocab, ws_error *err);
+
 /* From tokenizer.json: byte-level BPE, n_vocab tokens in all. */
 WS_MUST_CHECK ws_status ws_tokens_bpe(ws_tokens *t, const ws_source *s, size_t n_vocab, ws_error *err);
 

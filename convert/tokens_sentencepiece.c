@@ -96,12 +96,49 @@ static ws_status read_decoder(ws_tokens *t, const ws_source *s, ws_error *err) {
     return WS_OK;
 }
 
-ws_status ws_tokens_sentencepiece(ws_tokens *t, const ws_source *s, size_t n_vocab, ws_error *err) {
+/* The model's pieces and the tokens of added_tokens.json. */
+static ws_status read_pieces(ws_tokens *t, const ws_source *s, size_t n_vocab, ws_error *err) {
     char *path = ws_source_path(s, "tokenizer.model", err);
     if (!path) return WS_NOMEM;
     const ws_status st = read_model(t, path, n_vocab, err);
     free(path);
-    if (st) return st;
-    WS_TRY(read_added_tokens(t, s, err));
+    return st ? st : read_added_tokens(t, s, err);
+}
+
+ws_status ws_tokens_sentencepiece(ws_tokens *t, const ws_source *s, size_t n_vocab, ws_error *err) {
+    WS_TRY(read_pieces(t, s, n_vocab, err));
     return read_decoder(t, s, err);
+}
+
+/* ---- Phi 3 ---- */
+
+static ws_status set_phi_token(ws_tokens *t, uint64_t id, const char *text, const cJSON *entry, ws_error *err) {
+    const bool special = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(entry, "special"));
+    return add_token(t, id, text, special ? WS_TOKEN_CONTROL : WS_TOKEN_USER_DEFINED, err);
+}
+
+/* tokenizer_config.json's table, then tokenizer.json's list. */
+static ws_status read_phi_added(ws_tokens *t, const ws_source *s, ws_error *err) {
+    const cJSON *entry;
+    cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(s->tokenizer_config, "added_tokens_decoder")) {
+        char *end;
+        const unsigned long long id = strtoull(entry->string ? entry->string : "", &end, 10);
+        const char *text = ws_json_str(entry, "content");
+        if (!entry->string || end == entry->string || *end || !text)
+            return fail_entry(s, "tokenizer_config.json", entry, err);
+        WS_TRY(set_phi_token(t, id, text, entry, err));
+    }
+    cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(s->tokenizer, "added_tokens")) {
+        uint64_t id;
+        const char *text = ws_json_str(entry, "content");
+        if (!text || !ws_json_u64(cJSON_GetObjectItemCaseSensitive(entry, "id"), &id))
+            return fail_entry(s, "tokenizer.json", entry, err);
+        WS_TRY(set_phi_token(t, id, text, entry, err));
+    }
+    return WS_OK;
+}
+
+ws_status ws_tokens_phi(ws_tokens *t, const ws_source *s, size_t n_vocab, ws_error *err) {
+    WS_TRY(read_pieces(t, s, n_vocab, err));
+    return read_phi_added(t, s, err);
 }

@@ -2,6 +2,7 @@
 
 #include "alloc.h"
 #include "formats.h"
+#include "fp16.h"
 #include "parallel.h"
 
 #include <math.h>
@@ -15,9 +16,12 @@ enum { PIECE = 8192, SLICE_BYTES = 8 << 20 };
 
 typedef struct {
     const ws_plan_item *item;
-    uint64_t row_elements, n_rows, piece_elements, pieces_per_row, n_pieces; /* a row's last piece may be shorter */
-    size_t source_bytes;                                                     /* of an element */
-    const ws_format *source;                                                 /* NULL: F64 */
+    const ws_st_tensor *from;
+    bool in_order; /* the source's elements follow each other as the result's do */
+    uint64_t row_elements, n_rows, stack_rows;
+    uint64_t piece_elements, pieces_per_row, n_pieces; /* a row's last piece may be shorter */
+    size_t source_bytes;                               /* of an element */
+    const ws_format *source;                           /* NULL: F64 */
     const ws_format *target;
     const ws_dtype_info *blocks; /* of the target */
     bool copies;                 /* the bytes can stay as they are */
@@ -26,14 +30,6 @@ typedef struct {
     float *scratch;              /* PIECE values per thread */
     atomic_ullong n_overflows;
 } job;
-
-/* Rotary halves become interleaved pairs: within each head, row 2i is the i-th of the first half and row 2i+1 the
- * i-th of the second. */
-uint64_t ws_transform_source_row(ws_transform transform, uint64_t row, uint64_t n_rows, uint64_t n_heads) {
-    if (transform == WS_COPY) return row;
-    const uint64_t head_rows = n_rows / n_heads, in_head = row % head_rows;
-    return row - in_head + in_head % 2 * (head_rows / 2) + in_head / 2;
-}
 
 static void f64_to_f32(const uint8_t *from, float *to, size_t n) {
     for (size_t i = 0; i < n; i++) {
@@ -66,20 +62,46 @@ static uint64_t target_offset(const job *j, uint64_t piece) {
     return piece_begin(j, piece) / j->blocks->block_elements * j->blocks->block_bytes;
 }
 
+/* Element of the source that becomes the first of a row (of all rows of the result). */
+static uint64_t row_begin(const job *j, uint64_t row) {
+    const ws_view *v = &j->item->view;
+    const uint64_t in_stack = row % j->stack_rows;
+    const uint64_t from = v->n_heads ? ws_view_permuted_row(in_stack, j->stack_rows, v->n_heads) : in_stack;
+    return v->first + row / j->stack_rows * v->stack + from * v->row;
+}
+
+/* n elements as floats, `step` elements apart. */
+static void gather(const job *j, uint64_t element, uint64_t step, float *x, size_t n) {
+    const uint8_t *from = j->from->data + element * j->source_bytes;
+    if (step == 1)
+        to_f32(j, from, x, n);
+    else
+        for (size_t i = 0; i < n; i++) to_f32(j, from + i * step * j->source_bytes, &x[i], 1);
+}
+
+/* The reference adds in the source's type, F16 or F32. */
+static void add(const job *j, float *x, size_t n) {
+    const bool half = j->from->dtype == WS_ST_F16;
+    for (size_t i = 0; i < n; i++) {
+        x[i] += j->item->view.add;
+        if (half) x[i] = ws_f16_to_f32(ws_f32_to_f16(x[i]));
+    }
+}
+
 static void convert_piece(job *j, uint64_t piece, float *x) {
-    const ws_plan_item *item = j->item;
+    const ws_view *v = &j->item->view;
     const uint64_t begin = piece % j->pieces_per_row * PIECE, left = j->row_elements - begin;
     const size_t n = left < PIECE ? left : PIECE;
-    const uint64_t row = ws_transform_source_row(item->transform, piece / j->pieces_per_row, j->n_rows, item->n_heads);
-    const uint8_t *from = item->source->data + (row * j->row_elements + begin) * j->source_bytes;
+    const uint64_t element = row_begin(j, piece / j->pieces_per_row) + begin * v->column;
     uint8_t *to = j->out + (target_offset(j, piece) - target_offset(j, j->first));
     if (j->copies) {
-        memcpy(to, from, n * j->source_bytes);
+        memcpy(to, j->from->data + element * j->source_bytes, n * j->source_bytes);
         return;
     }
-    to_f32(j, from, x, n);
+    gather(j, element, v->column, x, n);
+    if (v->add != 0) add(j, x, n);
     j->target->from_float(x, to, n / j->blocks->block_elements);
-    const uint64_t overflows = item->type == WS_TYPE_F16 ? count_overflows(x, n) : 0;
+    const uint64_t overflows = j->item->type == WS_TYPE_F16 ? count_overflows(x, n) : 0;
     if (overflows) atomic_fetch_add(&j->n_overflows, overflows);
 }
 
@@ -93,14 +115,16 @@ static const struct {
     ws_dtype type;
 } same_types[] = {{WS_ST_F32, WS_TYPE_F32}, {WS_ST_F16, WS_TYPE_F16}, {WS_ST_BF16, WS_TYPE_BF16}};
 
-static void prepare(job *j, const ws_plan_item *item, uint32_t cpu_flags) {
-    const ws_st_dtype from = item->source->dtype;
-    j->item = item;
-    j->source_bytes = ws_st_dtype_bits(from) / 8;
+/* For all of the item or, if it has them, one of its experts. */
+static void prepare(job *j, const ws_plan_item *item, const ws_st_tensor *from, uint32_t cpu_flags) {
+    const ws_view *v = &item->view;
+    *j = (job){.item = item, .from = from};
+    j->source_bytes = ws_st_dtype_bits(from->dtype) / 8;
     j->row_elements = item->ne[0];
-    j->n_rows = item->ne[1] * item->ne[2] * item->ne[3];
-    if (item->n_dims == 1 && item->transform != WS_COPY) { /* a bias: its elements are the rows */
-        j->n_rows = item->ne[0];
+    j->stack_rows = item->ne[1];
+    j->n_rows = item->ne[1] * (item->experts ? 1 : item->ne[2] * item->ne[3]);
+    if (item->n_dims == 1 && v->n_heads) { /* a bias: its elements are the rows */
+        j->n_rows = j->stack_rows = item->ne[0];
         j->row_elements = 1;
     }
     j->piece_elements = j->row_elements < PIECE ? j->row_elements : PIECE;
@@ -108,20 +132,23 @@ static void prepare(job *j, const ws_plan_item *item, uint32_t cpu_flags) {
     j->n_pieces = j->n_rows * j->pieces_per_row;
     j->blocks = ws_dtype_get(item->type);
     j->target = ws_format_get(item->type, cpu_flags);
+    j->in_order = !v->n_heads && v->column == 1 && v->row == j->row_elements && v->stack == v->row * j->stack_rows;
     for (size_t i = 0; i < sizeof same_types / sizeof *same_types; i++) {
-        if (same_types[i].from != from) continue;
+        if (same_types[i].from != from->dtype) continue;
         j->source = ws_format_get(same_types[i].type, cpu_flags);
-        j->copies = same_types[i].type == item->type && from != WS_ST_BF16; /* whose NaNs are to become quiet */
+        /* BF16's NaNs are to become quiet */
+        j->copies = same_types[i].type == item->type && from->dtype != WS_ST_BF16 && v->column == 1 && v->add == 0;
     }
 }
 
-/* The part of the source that a finished slice was made of is not needed again. Permuted rows lie apart: they are
- * released with the last slice. */
+/* The part of the source that a finished slice was made of is not needed again. Rows that lie apart are released with
+ * the last slice. */
 static void release(const job *j, const ws_safetensors *weights, uint64_t end) {
-    const ws_st_tensor *t = j->item->source;
-    if (j->item->transform == WS_COPY) {
+    const ws_st_tensor *t = j->from;
+    if (j->in_order) {
+        const uint64_t first = j->item->view.first * j->source_bytes;
         const uint64_t from = piece_begin(j, j->first) * j->source_bytes, to = piece_begin(j, end) * j->source_bytes;
-        ws_map_release(&weights->parts[t->part], t->offset + from, to - from);
+        ws_map_release(&weights->parts[t->part], t->offset + first + from, to - from);
     } else if (end == j->n_pieces) {
         ws_map_release(&weights->parts[t->part], t->offset, t->bytes);
     }
@@ -140,10 +167,10 @@ static ws_status run_slices(job *j, uint64_t per_slice, const ws_transform_optio
     return WS_OK;
 }
 
-ws_status ws_transform_run(const ws_plan_item *item, const ws_transform_options *opt, uint64_t *n_overflows,
-                           ws_error *err) {
-    job j = {.first = 0};
-    prepare(&j, item, opt->cpu_flags);
+static ws_status run_one(const ws_plan_item *item, const ws_st_tensor *from, const ws_transform_options *opt,
+                         uint64_t *n_overflows, ws_error *err) {
+    job j;
+    prepare(&j, item, from, opt->cpu_flags);
     const size_t piece_bytes = j.piece_elements / j.blocks->block_elements * j.blocks->block_bytes;
     const uint64_t per_slice = piece_bytes < SLICE_BYTES ? SLICE_BYTES / piece_bytes : 1;
     j.out = ws_alloc_aligned(per_slice < j.n_pieces ? per_slice : j.n_pieces, piece_bytes, "a slice of a tensor", err);
@@ -151,6 +178,14 @@ ws_status ws_transform_run(const ws_plan_item *item, const ws_transform_options 
     const ws_status st = j.out && j.scratch ? run_slices(&j, per_slice, opt, err) : WS_NOMEM;
     free(j.out);
     free(j.scratch);
-    *n_overflows = atomic_load(&j.n_overflows);
+    *n_overflows += atomic_load(&j.n_overflows);
     return st;
+}
+
+ws_status ws_transform_run(const ws_plan_item *item, const ws_transform_options *opt, uint64_t *n_overflows,
+                           ws_error *err) {
+    *n_overflows = 0;
+    if (!item->experts) return run_one(item, item->source, opt, n_overflows, err);
+    for (uint64_t e = 0; e < item->ne[2]; e++) WS_TRY(run_one(item, item->experts[e], opt, n_overflows, err));
+    return WS_OK;
 }

@@ -20,7 +20,4 @@ typedef struct {
 WS_MUST_CHECK ws_status ws_transform_run(const ws_plan_item *item, const ws_transform_options *opt,
                                          uint64_t *n_overflows, ws_error *err);
 
-/* Which row of the source becomes row `row` of the result (`n_rows` in all). */
-uint64_t ws_transform_source_row(ws_transform transform, uint64_t row, uint64_t n_rows, uint64_t n_heads);
-
 #endif

@@ -149,27 +149,61 @@ static bool is_llama_json(const ws_source *s) {
            text_is(get(s->tokenizer, "decoder"), "type", "Sequence");
 }
 
+/* tokenizer.json's added tokens outrank all else in Phi 3. */
+static ws_status put_phi(ws_pairs *p, const ws_source *s, ws_tokens *t, ws_error *err) {
+    WS_TRY(ws_tokens_phi(t, s, vocab_size(s), err));
+    put_tokens(p, t, "llama", "default");
+    return put_special(p, s, t->n, err);
+}
+
+/* Byte-level BPE, in models that otherwise have SentencePiece. */
+static bool is_bpe_phi(const ws_source *s) {
+    return s->arch->vocab & WS_VOCAB_PHI && text_is(s->tokenizer_config, "tokenizer_class", "GPT2Tokenizer");
+}
+
 static ws_status put_any(ws_pairs *p, const ws_source *s, const char *chosen, ws_tokens *t, ws_error *err) {
+    const unsigned kinds = s->arch->vocab;
     if (!s->tokenizer && has_file(s, "tekken.json"))
         return ws_fail(err, WS_UNSUPPORTED, "'%s/tekken.json': Mistral's own tokenizer files are not supported",
                        s->dir);
     const cJSON *prefix = get(s->tokenizer_config, "add_prefix_space");
-    if (cJSON_IsBool(prefix)) ws_pairs_put_bool(p, "tokenizer.ggml.add_space_prefix", cJSON_IsTrue(prefix));
-    if (has_file(s, "tokenizer.model")) return put_sentencepiece(p, s, t, err);
+    if (kinds & WS_VOCAB_PREFIX_KEY && cJSON_IsBool(prefix))
+        ws_pairs_put_bool(p, "tokenizer.ggml.add_space_prefix", cJSON_IsTrue(prefix));
+    const bool pieces = kinds & WS_VOCAB_SENTENCEPIECE && has_file(s, "tokenizer.model") && !is_bpe_phi(s);
+    if (pieces) return kinds & WS_VOCAB_PHI ? put_phi(p, s, t, err) : put_sentencepiece(p, s, t, err);
+    const bool json = kinds & (WS_VOCAB_LLAMA_JSON | WS_VOCAB_BPE) || is_bpe_phi(s);
+    if (!json) return ws_fail(err, WS_FORMAT, "'%s' has no tokenizer.model", s->dir);
     if (!s->tokenizer)
-        return ws_fail(err, WS_FORMAT, "'%s' has no tokenizer: neither tokenizer.json nor tokenizer.model", s->dir);
-    return is_llama_json(s) ? put_llama(p, s, t, err) : put_bpe(p, s, chosen, t, err);
+        return ws_fail(err, WS_FORMAT, "'%s' has no tokenizer: %s", s->dir,
+                       kinds & WS_VOCAB_SENTENCEPIECE ? "neither tokenizer.json nor tokenizer.model"
+                                                      : "no tokenizer.json");
+    return kinds & WS_VOCAB_LLAMA_JSON && is_llama_json(s) ? put_llama(p, s, t, err) : put_bpe(p, s, chosen, t, err);
+}
+
+/* Llama's families by the size of their vocabulary, as in the reference. */
+static void put_llama_sizes(ws_pairs *p, const ws_source *s) {
+    enum { CODE_LLAMA = 32016, CODE_LLAMA_EOT = 32010, GRANITE_AND_SMOLLM = 49152 };
+    static const char eot[] = "tokenizer.ggml.eot_token_id";
+    if (vocab_size(s) == CODE_LLAMA && !ws_pairs_find(p, eot)) ws_pairs_put_u32(p, eot, CODE_LLAMA_EOT);
+    if (vocab_size(s) == GRANITE_AND_SMOLLM) ws_pairs_put_bool(p, "tokenizer.ggml.add_bos_token", false);
+}
+
+uint64_t ws_vocabulary_tokens(const ws_source *s) {
+    const cJSON *vocab = get(get(s->tokenizer, "model"), "vocab");
+    if (has_file(s, "tokenizer.model") || !vocab) return vocab_size(s);
+    return (uint64_t)cJSON_GetArraySize(vocab) + (uint64_t)cJSON_GetArraySize(get(s->tokenizer, "added_tokens"));
 }
 
 ws_status ws_vocabulary_put(ws_pairs *p, const ws_source *s, const char *pre_tokenizer, ws_error *err) {
-    /* The reference tells two families by the size of their vocabulary. */
-    enum { CODE_LLAMA = 32016, CODE_LLAMA_EOT = 32010, GRANITE_AND_SMOLLM = 49152 };
+    enum { GEMMA_EOT = 107 };
+    const unsigned kinds = s->arch->vocab;
     ws_tokens t = {0};
     const ws_status st = put_any(p, s, pre_tokenizer, &t, err);
     ws_tokens_free(&t);
     if (st) return st;
-    static const char eot[] = "tokenizer.ggml.eot_token_id";
-    if (vocab_size(s) == CODE_LLAMA && !ws_pairs_find(p, eot)) ws_pairs_put_u32(p, eot, CODE_LLAMA_EOT);
-    if (vocab_size(s) == GRANITE_AND_SMOLLM) ws_pairs_put_bool(p, "tokenizer.ggml.add_bos_token", false);
+    if (kinds & WS_VOCAB_LLAMA_SIZES) put_llama_sizes(p, s);
+    if (kinds & WS_VOCAB_GEMMA_CODE) ws_pairs_put_u32(p, "tokenizer.ggml.eot_token_id", GEMMA_EOT);
+    if (kinds & WS_VOCAB_NO_PREFIX && has_file(s, "tokenizer.model"))
+        ws_pairs_put_bool(p, "tokenizer.ggml.add_space_prefix", false);
     return ws_pairs_check(p, err);
 }

@@ -35,8 +35,13 @@ typedef struct {
 static size_t row_token(const tile *t, size_t i) { return (t->first + i) / t->w->group; }
 static size_t row_head(const tile *t, size_t i) { return t->head_kv * t->w->group + (t->first + i) % t->w->group; }
 
-/* Keys that row i may look at: those of its token and all before. */
-static size_t visible_keys(const tile *t, size_t i) { return t->w->a->position + row_token(t, i) + 1; }
+/* Keys that row i may look at: from the first of the window to that of its token. */
+static size_t end_of_keys(const tile *t, size_t i) { return t->w->a->position + row_token(t, i) + 1; }
+static size_t first_key(const tile *t, size_t i) {
+    const uint64_t window = t->w->a->window;
+    const size_t end = end_of_keys(t, i);
+    return window && end > window ? end - window : 0;
+}
 
 static void start(tile *t, float *scratch) {
     const ws_attention *a = t->w->a;
@@ -49,22 +54,29 @@ static void start(tile *t, float *scratch) {
     memset(t->acc, 0, t->n * v_stride * sizeof *t->acc);
     for (size_t i = 0; i < t->n; i++) {
         t->softmax[i] = (ws_softmax){.max = -INFINITY};
+        if (a->sinks) t->softmax[i] = (ws_softmax){.max = a->sinks[row_head(t, i)], .sum = {1}};
         memcpy(t->q + i * head_k, a->q + row_token(t, i) * a->q_stride + row_head(t, i) * head_k,
                head_k * sizeof *t->q);
     }
+}
+
+static size_t within(size_t key, size_t span, size_t n_keys) {
+    return key < span ? 0 : key - span < n_keys ? key - span : n_keys;
 }
 
 /* Scores of the span -> weights; keys that a row does not see get weight 0. */
 static void weigh(tile *t, size_t span, size_t n_keys) {
     const ws_attention *a = t->w->a;
     const size_t v_stride = padded(a->hp->head_v);
-    const float scale = 1.0f / sqrtf((float)a->hp->head_k);
+    const float cap = a->hp->attn_softcap, scale = cap > 0 ? 1 : a->hp->attn_scale;
     for (size_t i = 0; i < t->n; i++) {
-        const size_t visible = visible_keys(t, i), seen = visible > span ? visible - span : 0;
-        const size_t n = seen < n_keys ? seen : n_keys;
+        const size_t first = within(first_key(t, i), span, n_keys), end = within(end_of_keys(t, i), span, n_keys);
         float *p = t->p + i * WS_SPAN;
-        if (n) a->e->k.softmax(p, n, scale, &t->softmax[i], t->acc + i * v_stride, v_stride);
-        memset(p + n, 0, (n_keys - n) * sizeof *p);
+        if (cap > 0) a->e->k.soft_cap(p + first, a->hp->attn_scale, cap, end - first);
+        if (end > first)
+            a->e->k.softmax(p + first, end - first, scale, &t->softmax[i], t->acc + i * v_stride, v_stride);
+        memset(p, 0, first * sizeof *p);
+        memset(p + end, 0, (n_keys - end) * sizeof *p);
     }
 }
 
@@ -124,8 +136,8 @@ static void attend_tiles(void *ctx, size_t begin, size_t end, int thread) {
         tile t = {.w = w, .head_kv = i / w->n_tiles, .first = i % w->n_tiles * w->tile_rows};
         t.n = n_rows - t.first < w->tile_rows ? n_rows - t.first : w->tile_rows;
         start(&t, w->a->scratch + (size_t)thread * ws_attention_scratch(w->a->hp));
-        const size_t n_keys = visible_keys(&t, t.n - 1);
-        for (size_t span = 0; span < n_keys; span += WS_SPAN)
+        const size_t n_keys = end_of_keys(&t, t.n - 1);
+        for (size_t span = first_key(&t, 0) / WS_SPAN * WS_SPAN; span < n_keys; span += WS_SPAN)
             attend_span(&t, span, n_keys - span < WS_SPAN ? n_keys - span : WS_SPAN);
         finish(&t);
     }

@@ -11,7 +11,9 @@ size_t ws_attention_scratch(const ws_hparams *hp);
 
 typedef struct {
     const ws_engine *e;
-    const ws_hparams *hp;
+    const ws_hparams *hp; /* heads, scale, soft cap */
+    uint64_t window;      /* a token sees itself and the window - 1 keys before it; 0: all */
+    const float *sinks;   /* per head, a score that takes weight and gives nothing; NULL: none */
     const ws_cache *cache;
     float *scratch; /* ws_attention_scratch() floats for each thread */
     size_t layer;

@@ -156,8 +156,19 @@ typedef struct {
     void (*quantize)(const float *x, const ws_q8 *q, size_t t);
     /* y = x / sqrt(mean(x^2) + eps) * w; y may be x. */
     void (*rms_norm)(const float *x, const float *w, float eps, float *y, size_t n);
-    void (*add)(float *y, const float *x, size_t n);      /* y += x */
-    void (*silu_mul)(float *y, const float *x, size_t n); /* y = y / (1 + exp(-y)) * x */
+    /* y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * w + bias (none if NULL); y may be x. */
+    void (*layer_norm)(const float *x, const float *w, const float *bias, float eps, float *y, size_t n);
+    void (*add)(float *y, const float *x, size_t n);                      /* y += x */
+    void (*add_scaled)(float *y, const float *x, float factor, size_t n); /* y += factor * x */
+    void (*scale)(float *y, float factor, size_t n);                      /* y *= factor */
+    void (*soft_cap)(float *y, float factor, float cap, size_t n);        /* y = cap * tanh(factor * y / cap) */
+    /* Activations y = f(y) * x; x == NULL: y = f(y).
+     *   silu:           f(y) = y / (1 + exp(-y))
+     *   gelu:           f(y) = y / 2 * (1 + tanh(sqrt(2 / pi) * (y + 0.044715 y^3)))
+     *   swiglu_clamped: f(y) = y / (1 + exp(-1.702 y)) of min(y, 7), times max(min(x, 7), -7) + 1 */
+    void (*silu_mul)(float *y, const float *x, size_t n);
+    void (*gelu_mul)(float *y, const float *x, size_t n);
+    void (*swiglu_clamped)(float *y, const float *x, size_t n); /* x != NULL */
     /* Rotate pairs of the n/2 angles whose cosines and sines are given: (x[2i], x[2i+1]) or (x[i], x[i+n/2]). */
     void (*rope_interleaved)(float *x, const float *cos, const float *sin, size_t n);
     void (*rope_neox)(float *x, const float *cos, const float *sin, size_t n);

@@ -11,6 +11,7 @@ typedef struct {
     const uint8_t *data;
     ws_dtype type;
     size_t n_in, n_out, row_bytes;
+    const char *name; /* of the tensor, for messages */
 } ws_matrix;
 
 /* Rows of activations (one per token), as floats, with room for them as 8-bit groups. */

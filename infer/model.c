@@ -8,42 +8,93 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where the decoder keeps a tensor of that name: a ws_matrix or a vector of floats at an offset. */
+/* Where the decoder keeps a tensor of that name. One that holds several (query, key and value in one) is cut into
+ * parts of so many rows. */
+typedef enum { MATRIX, VECTOR, NORM } kind;
+
+enum { MAX_PARTS = 3 };
+
 typedef struct {
     const char *gguf; /* as in the architecture's table */
-    bool vector;
-    size_t at;
+    ws_dim only;      /* if not 0: only where this is the tensor's last dimension */
+    kind kind;
+    struct {
+        size_t at;
+        ws_dim rows; /* 0: all */
+    } part[MAX_PARTS];
 } slot;
 
-#define MODEL(member) offsetof(ws_model, member)
-#define LAYER(member) offsetof(ws_layer, member)
-#define BLK           "blk.%u."
+#define MODEL(member)                                                                                                  \
+    {                                                                                                                  \
+        { offsetof(ws_model, member), WS_DIM_END }                                                                     \
+    }
+#define LAYER(member)                                                                                                  \
+    {                                                                                                                  \
+        { offsetof(ws_layer, member), WS_DIM_END }                                                                     \
+    }
+#define PART(member, rows)                                                                                             \
+    { offsetof(ws_layer, member), rows }
+#define BLK "blk.%u."
 
 static const slot model_slots[] = {
-    {"token_embd.weight", false, MODEL(embd)},
-    {"output.weight", false, MODEL(output)},
-    {"output_norm.weight", true, MODEL(output_norm)},
-    {"rope_freqs.weight", true, MODEL(rope_freqs)},
+    {"token_embd.weight", 0, MATRIX, MODEL(embd)},
+    {"output.weight", 0, MATRIX, MODEL(output)},
+    {"position_embd.weight", 0, MATRIX, MODEL(positions)},
+    {"output_norm.weight", 0, NORM, MODEL(output_norm)},
+    {"output_norm.bias", 0, VECTOR, MODEL(output_norm.bias)},
+    {"rope_freqs.weight", 0, VECTOR, MODEL(rope_freqs)},
+    {"rope_factors_long.weight", 0, VECTOR, MODEL(rope_long)},
+    {"rope_factors_short.weight", 0, VECTOR, MODEL(rope_short)},
     {0},
 };
 
 static const slot layer_slots[] = {
-    {BLK "attn_norm.weight", true, LAYER(attn_norm)},
-    {BLK "attn_q.weight", false, LAYER(q)},
-    {BLK "attn_q.bias", true, LAYER(q_bias)},
-    {BLK "attn_k.weight", false, LAYER(k)},
-    {BLK "attn_k.bias", true, LAYER(k_bias)},
-    {BLK "attn_v.weight", false, LAYER(v)},
-    {BLK "attn_v.bias", true, LAYER(v_bias)},
-    {BLK "attn_output.weight", false, LAYER(o)},
-    {BLK "attn_output.bias", true, LAYER(o_bias)},
-    {BLK "ffn_norm.weight", true, LAYER(ffn_norm)},
-    {BLK "ffn_gate.weight", false, LAYER(gate)},
-    {BLK "ffn_gate.bias", true, LAYER(gate_bias)},
-    {BLK "ffn_up.weight", false, LAYER(up)},
-    {BLK "ffn_up.bias", true, LAYER(up_bias)},
-    {BLK "ffn_down.weight", false, LAYER(down)},
-    {BLK "ffn_down.bias", true, LAYER(down_bias)},
+    {BLK "attn_norm.weight", 0, NORM, LAYER(attn_norm)},
+    {BLK "attn_norm.bias", 0, VECTOR, LAYER(attn_norm.bias)},
+    {BLK "attn_q.weight", 0, MATRIX, LAYER(q.w)},
+    {BLK "attn_q.bias", 0, VECTOR, LAYER(q.bias)},
+    {BLK "attn_k.weight", 0, MATRIX, LAYER(k.w)},
+    {BLK "attn_k.bias", 0, VECTOR, LAYER(k.bias)},
+    {BLK "attn_v.weight", 0, MATRIX, LAYER(v.w)},
+    {BLK "attn_v.bias", 0, VECTOR, LAYER(v.bias)},
+    {BLK "attn_qkv.weight", 0, MATRIX, {PART(q.w, WS_DIM_Q), PART(k.w, WS_DIM_K), PART(v.w, WS_DIM_V)}},
+    {BLK "attn_qkv.bias", 0, VECTOR, {PART(q.bias, WS_DIM_Q), PART(k.bias, WS_DIM_K), PART(v.bias, WS_DIM_V)}},
+    {BLK "attn_q_norm.weight", 0, NORM, LAYER(q_norm)},
+    {BLK "attn_k_norm.weight", 0, NORM, LAYER(k_norm)},
+    {BLK "attn_sinks.weight", 0, VECTOR, LAYER(sinks)},
+    {BLK "attn_q_a.weight", 0, MATRIX, LAYER(q_latent.w)},
+    {BLK "attn_q_a_norm.weight", 0, NORM, LAYER(q_latent_norm)},
+    {BLK "attn_q_b.weight", 0, MATRIX, LAYER(q.w)},
+    {BLK "attn_kv_a_mqa.weight", 0, MATRIX, LAYER(kv_latent.w)},
+    {BLK "attn_kv_a_norm.weight", 0, NORM, LAYER(kv_latent_norm)},
+    {BLK "attn_k_b.weight", 0, MATRIX, LAYER(fold_keys)},
+    {BLK "attn_v_b.weight", 0, MATRIX, LAYER(unfold_values)},
+    {BLK "attn_output.weight", 0, MATRIX, LAYER(o.w)},
+    {BLK "attn_output.bias", 0, VECTOR, LAYER(o.bias)},
+    {BLK "post_attention_norm.weight", 0, NORM, LAYER(attn_post_norm)},
+    {BLK "ffn_norm.weight", 0, NORM, LAYER(ffn_norm)},
+    {BLK "ffn_norm.bias", 0, VECTOR, LAYER(ffn_norm.bias)},
+    {BLK "ffn_gate.weight", 0, MATRIX, LAYER(ff.gate.w)},
+    {BLK "ffn_gate.bias", 0, VECTOR, LAYER(ff.gate.bias)},
+    {BLK "ffn_up.weight", WS_DIM_FF_TWICE, MATRIX, {PART(ff.gate.w, WS_DIM_FF), PART(ff.up.w, WS_DIM_FF)}},
+    {BLK "ffn_up.weight", 0, MATRIX, LAYER(ff.up.w)},
+    {BLK "ffn_up.bias", 0, VECTOR, LAYER(ff.up.bias)},
+    {BLK "ffn_down.weight", 0, MATRIX, LAYER(ff.down.w)},
+    {BLK "ffn_down.bias", 0, VECTOR, LAYER(ff.down.bias)},
+    {BLK "post_ffw_norm.weight", 0, NORM, LAYER(ffn_post_norm)},
+    {BLK "ffn_gate_inp.weight", 0, MATRIX, LAYER(router.w)},
+    {BLK "ffn_gate_inp.bias", 0, VECTOR, LAYER(router.bias)},
+    {BLK "exp_probs_b.bias", 0, VECTOR, LAYER(router_offset)},
+    {BLK "ffn_gate_exps.weight", 0, MATRIX, LAYER(experts.gate.w)},
+    {BLK "ffn_gate_exps.bias", 0, VECTOR, LAYER(experts.gate.bias)},
+    {BLK "ffn_up_exps.weight", 0, MATRIX, LAYER(experts.up.w)},
+    {BLK "ffn_up_exps.bias", 0, VECTOR, LAYER(experts.up.bias)},
+    {BLK "ffn_down_exps.weight", 0, MATRIX, LAYER(experts.down.w)},
+    {BLK "ffn_down_exps.bias", 0, VECTOR, LAYER(experts.down.bias)},
+    {BLK "ffn_gate_shexp.weight", 0, MATRIX, LAYER(shared.gate.w)},
+    {BLK "ffn_up_shexp.weight", 0, MATRIX, LAYER(shared.up.w)},
+    {BLK "ffn_down_shexp.weight", 0, MATRIX, LAYER(shared.down.w)},
+    {BLK "ffn_gate_inp_shexp.weight", 0, VECTOR, LAYER(shared_gate)},
     {0},
 };
 
@@ -70,9 +121,16 @@ static void complain(binding *b, const char *fmt, ...) {
     if (b->problem) b->problem(b->arg, line);
 }
 
-static const slot *find_slot(const slot *slots, const char *gguf) {
-    while (slots->gguf && strcmp(slots->gguf, gguf) != 0) slots++;
-    return slots->gguf ? slots : NULL;
+static ws_dim last_dim(const ws_arch_tensor *row) {
+    size_t n = 1;
+    while (n < sizeof row->shape / sizeof *row->shape && row->shape[n] != WS_DIM_END) n++;
+    return row->shape[n - 1];
+}
+
+static const slot *find_slot(const slot *slots, const ws_arch_tensor *row) {
+    for (; slots->gguf; slots++)
+        if (strcmp(slots->gguf, row->gguf) == 0 && (!slots->only || slots->only == last_dim(row))) return slots;
+    return NULL;
 }
 
 /* "[576, 1536]" */
@@ -93,7 +151,7 @@ static size_t expected_shape(const ws_hparams *hp, const ws_arch_tensor *row, ui
     return n;
 }
 
-static bool fits(binding *b, const ws_tensor *t, const ws_arch_tensor *row, bool vector) {
+static bool fits(binding *b, const ws_tensor *t, const ws_arch_tensor *row, kind of) {
     uint64_t want[WS_MAX_DIMS];
     char have_text[96], want_text[96];
     const size_t n = expected_shape(&b->m->hp, row, want);
@@ -104,34 +162,64 @@ static bool fits(binding *b, const ws_tensor *t, const ws_arch_tensor *row, bool
                  shape_text(want_text, sizeof want_text, want, n));
         return false;
     }
-    if (vector ? !ws_format_get(t->type, 0) : !ws_can_multiply(t->type)) {
+    if (of == MATRIX ? !ws_can_multiply(t->type) : !ws_format_get(t->type, 0)) {
         complain(b, "tensor '%s' has type %s, which infer cannot compute with", t->name, ws_dtype_name(t->type));
         return false;
     }
     return true;
 }
 
-static void bind_one(binding *b, const ws_tensor *t, const slot *s, uint8_t *base) {
-    if (!s->vector) {
-        *(ws_matrix *)(void *)(base + s->at) = (ws_matrix){
-            .data = t->data,
-            .type = t->type,
-            .n_in = t->ne[0],
-            .n_out = t->ne[1],
-            .row_bytes = t->bytes / t->ne[1],
-        };
-        return;
-    }
-    const ws_dtype_info *info = ws_dtype_get(t->type);
-    ws_format_get(t->type, 0)->to_float(t->data, b->vectors, t->n_elements / info->block_elements);
-    *(const float **)(void *)(base + s->at) = b->vectors;
+ws_matrix ws_matrix_in_stack(const ws_matrix *stack, size_t i) {
+    ws_matrix m = *stack;
+    m.data += i * m.n_out * m.row_bytes;
+    return m;
+}
+
+/* The tensor as floats. */
+static const float *copy_vector(binding *b, const ws_tensor *t) {
+    float *x = b->vectors;
+    ws_format_get(t->type, 0)->to_float(t->data, x, t->n_elements / ws_dtype_get(t->type)->block_elements);
     b->vectors += t->n_elements;
+    return x;
+}
+
+static void bind_matrix(const binding *b, const ws_tensor *t, const slot *s, uint8_t *base) {
+    ws_matrix whole = {.data = t->data, .type = t->type, .n_in = t->ne[0], .n_out = t->ne[1], .name = t->name};
+    whole.row_bytes = t->bytes / (t->ne[1] * t->ne[2] * t->ne[3]);
+    for (int p = 0; p < MAX_PARTS && (p == 0 || s->part[p].rows); p++) {
+        ws_matrix *to = (ws_matrix *)(void *)(base + s->part[p].at);
+        *to = whole;
+        if (s->part[p].rows) to->n_out = ws_hparams_dim(&b->m->hp, s->part[p].rows);
+        whole.data += to->n_out * whole.row_bytes;
+    }
+}
+
+static void bind_vector(binding *b, const ws_tensor *t, const slot *s, uint8_t *base) {
+    const float *x = copy_vector(b, t);
+    for (int p = 0; p < MAX_PARTS && (p == 0 || s->part[p].rows); p++) {
+        *(const float **)(void *)(base + s->part[p].at) = x;
+        x += ws_hparams_dim(&b->m->hp, s->part[p].rows);
+    }
+}
+
+static void bind_norm(binding *b, const ws_tensor *t, const slot *s, uint8_t *base) {
+    ws_norm *to = (ws_norm *)(void *)(base + s->part[0].at);
+    to->weight = copy_vector(b, t), to->n = t->ne[0], to->name = t->name;
+}
+
+static void bind_one(binding *b, const ws_tensor *t, const slot *s, uint8_t *base) {
+    if (s->kind == MATRIX)
+        bind_matrix(b, t, s, base);
+    else if (s->kind == VECTOR)
+        bind_vector(b, t, s, base);
+    else
+        bind_norm(b, t, s, base);
 }
 
 /* Bind one row of the architecture's table, for one layer if it is per layer. */
 static void bind_row(binding *b, const ws_arch_tensor *row, uint32_t layer) {
     const bool per_layer = row->flags & WS_PER_LAYER;
-    const slot *s = find_slot(per_layer ? layer_slots : model_slots, row->gguf);
+    const slot *s = find_slot(per_layer ? layer_slots : model_slots, row);
     uint8_t *base = per_layer ? (uint8_t *)&b->m->layers[layer] : (uint8_t *)b->m;
     char name[64];
     if (per_layer) /* the formats are the table's own */
@@ -147,7 +235,7 @@ static void bind_row(binding *b, const ws_arch_tensor *row, uint32_t layer) {
     b->bound[t - b->m->gguf->tensors] = true;
     if (!s)
         complain(b, "tensor '%s' has no place in infer's decoder", name);
-    else if (fits(b, t, row, s->vector))
+    else if (fits(b, t, row, s->kind))
         bind_one(b, t, s, base);
 }
 
@@ -155,18 +243,25 @@ static void bind_all(binding *b) {
     const ws_model *m = b->m;
     for (const ws_arch_tensor *row = m->arch->tensors; row->gguf; row++) {
         const uint64_t n = row->flags & WS_PER_LAYER ? m->hp.n_layer : 1;
-        for (uint64_t layer = 0; layer < n; layer++) bind_row(b, row, (uint32_t)layer);
+        for (uint64_t layer = 0; layer < n; layer++)
+            if (ws_arch_row_in_file(row, &m->hp, layer)) bind_row(b, row, (uint32_t)layer);
     }
     for (size_t i = 0; i < m->gguf->n_tensors; i++)
         if (!b->bound[i])
             complain(b, "tensor '%s' is not part of architecture '%s'", m->gguf->tensors[i].name, m->arch->name);
 }
 
-/* Room for every tensor that may become a vector: those of one dimension. */
+static bool is_bias(const char *name) {
+    const size_t n = strlen(name);
+    return n > 5 && strcmp(name + n - 5, ".bias") == 0;
+}
+
+/* Room for every tensor that may become a vector: those of one dimension, and biases of experts. */
 static size_t vector_elements(const ws_gguf *g) {
     size_t n = 0;
     for (size_t i = 0; i < g->n_tensors; i++)
-        if (g->tensors[i].n_dims <= 1 || g->tensors[i].ne[1] == 1) n += g->tensors[i].n_elements;
+        if (g->tensors[i].n_dims <= 1 || g->tensors[i].ne[1] == 1 || is_bias(g->tensors[i].name))
+            n += g->tensors[i].n_elements;
     return n;
 }
 
@@ -186,6 +281,10 @@ static ws_status bind_tensors(ws_model *m, ws_problem_fn *problem, void *arg, ws
         return ws_fail(err, WS_FORMAT, "'%s': %zu tensors do not fit architecture '%s', the first: %s",
                        ws_gguf_path(m->gguf), b.n_problems, m->arch->name, b.first);
     if (!m->output.data) m->output = m->embd;
+    for (uint64_t i = 0; m->arch->traits & WS_LATE_NORM && i < m->hp.n_layer; i++) {
+        m->layers[i].ffn_norm = m->layers[i].attn_post_norm;
+        m->layers[i].attn_post_norm = (ws_norm){0};
+    }
     return WS_OK;
 }
 

@@ -8,12 +8,38 @@
 #include "gguf.h"
 #include "matmul.h"
 
-/* Optional members are zero (data == NULL, pointer NULL) when the model lacks them. */
+/* Members that the model lacks are zero (data, weight or bias == NULL). */
 typedef struct {
-    const float *attn_norm, *q_bias, *k_bias, *v_bias, *o_bias;
-    ws_matrix q, k, v, o;
-    const float *ffn_norm, *gate_bias, *up_bias, *down_bias;
-    ws_matrix gate, up, down;
+    ws_matrix w; /* of a stack, the first expert's; the others follow it */
+    const float *bias;
+} ws_linear;
+
+typedef struct {
+    const float *weight, *bias;
+    size_t n;
+    const char *name;
+} ws_norm;
+
+typedef struct {
+    ws_linear gate, up, down; /* without `gate` the activation is applied to `up` */
+} ws_feed_forward;
+
+typedef struct {
+    ws_norm attn_norm, q_norm, k_norm, attn_post_norm; /* post norms: of what the block adds */
+    ws_linear q, k, v, o;
+    const float *sinks;
+    /* Multi-head latent attention (latent.c). */
+    ws_linear q_latent, kv_latent;
+    ws_norm q_latent_norm, kv_latent_norm;
+    ws_matrix fold_keys, unfold_values; /* a matrix per head */
+
+    ws_norm ffn_norm, ffn_post_norm;
+    ws_feed_forward ff;
+    /* Experts (experts.c). */
+    ws_linear router;
+    const float *router_offset; /* added to the scores that choose, but not to the weights */
+    ws_feed_forward experts, shared;
+    const float *shared_gate; /* weights of a sigmoid on what the shared experts give */
 } ws_layer;
 
 typedef struct {
@@ -21,11 +47,15 @@ typedef struct {
     const ws_arch *arch;
     ws_hparams hp;
     ws_matrix embd, output; /* output: embd again where they are tied */
-    const float *output_norm;
-    const float *rope_freqs; /* divisors of the rotary frequencies */
+    ws_matrix positions;    /* an embedding per position */
+    ws_norm output_norm;
+    const float *rope_freqs, *rope_long, *rope_short; /* divisors of the rotary frequencies */
     ws_layer *layers;
     float *vectors; /* storage of all vectors */
 } ws_model;
+
+/* Matrix i of a stack. */
+ws_matrix ws_matrix_in_stack(const ws_matrix *stack, size_t i);
 
 /* Receives one line for every tensor that does not fit. */
 typedef void ws_problem_fn(void *arg, const char *line);

@@ -37,12 +37,6 @@ static bool follows(const char *pattern, const char *name, unsigned long *layer)
     return strcmp(percent + 2, end) == 0;
 }
 
-static const ws_arch_tensor *row_of(const ws_arch *arch, const char *name, unsigned long *layer) {
-    for (const ws_arch_tensor *t = arch->tensors; t->gguf; t++)
-        if (t->hf && follows(t->gguf, name, layer)) return t;
-    return NULL;
-}
-
 static const ws_report_tensor *find_hf(const ws_report *st, const ws_arch_tensor *row, unsigned long layer) {
     char name[256];
     const char *percent = strstr(row->hf, "%u");
@@ -51,6 +45,16 @@ static const ws_report_tensor *find_hf(const ws_report *st, const ws_arch_tensor
     else
         snprintf(name, sizeof name, "%s", row->hf);
     return ws_report_find(st, name);
+}
+
+/* The row of a tensor of the file that has a counterpart in the checkpoint, *other. */
+static const ws_arch_tensor *row_of(const ws_arch *arch, const char *name, const ws_report *st,
+                                    const ws_report_tensor **other) {
+    for (const ws_arch_tensor *t = arch->tensors; t->gguf; t++) {
+        unsigned long layer = 0;
+        if (t->hf && follows(t->gguf, name, &layer) && (*other = find_hf(st, t, layer))) return t;
+    }
+    return NULL;
 }
 
 static uint64_t head_count(const ws_gguf *g, const ws_arch *arch, const char *suffix) {
@@ -81,9 +85,8 @@ static ws_status match_kinds(ws_match *m, const ws_report *gguf, const ws_report
     if (!used) return WS_NOMEM;
     ws_status status = WS_OK;
     for (size_t i = 0; i < gguf->n_tensors && !status; i++) {
-        unsigned long layer = 0;
-        const ws_arch_tensor *row = row_of(arch, gguf->tensors[i].name, &layer);
-        const ws_report_tensor *other = row ? find_hf(st, row, layer) : NULL;
+        const ws_report_tensor *other = NULL;
+        const ws_arch_tensor *row = row_of(arch, gguf->tensors[i].name, st, &other);
         ws_pair p = other ? pair_of(gguf->gguf, arch, row) : (ws_pair){0};
         if (other) used[other - st->tensors] = true;
         p.a = gguf_is_a ? &gguf->tensors[i] : other;

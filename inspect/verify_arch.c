@@ -63,6 +63,7 @@ static ws_status check_rows(check *c, const ws_arch *arch) {
         const char *percent = row->flags & WS_PER_LAYER ? strstr(row->gguf, "%u") : NULL;
         for (uint64_t layer = 0; layer < (percent ? c->hp.n_layer : 1); layer++) {
             char name[256];
+            if (!ws_arch_row_in_file(row, &c->hp, layer)) continue;
             if (percent)
                 snprintf(name, sizeof name, "%.*s%" PRIu64 "%s", (int)(percent - row->gguf), row->gguf, layer,
                          percent + 2);

@@ -1,38 +1,34 @@
-/* llama.c - Llama and what shares its form: Mistral, SmolLM, Yi, ... (Llama 2023 paper and its releases). */
-#include "arch.h"
+/* llama.c - Llama and what shares its form: Mistral, SmolLM, Yi, ... and, with experts, Mixtral (Llama 2023 paper and
+ * its releases; Mixtral: arXiv 2401.04088). */
+#include "rows.h"
 
-static const char *const hf_classes[] = {"LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM", NULL};
+static const char *const hf_classes[] = {"LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM",
+                                         "MixtralForCausalLM", NULL};
 
-#define HF  "model.layers.%u."
-#define BLK "blk.%u."
-
-enum { LAYER = WS_PER_LAYER, LAYER_BIAS = WS_PER_LAYER | WS_OPTIONAL };
+#define SPARSE HF "block_sparse_moe.experts.%x."
 
 static const ws_arch_tensor tensors[] = {
-    {"model.embed_tokens.weight", "token_embd.weight", {WS_DIM_EMBD, WS_DIM_VOCAB}, WS_COPY, 0},
-    {"model.norm.weight", "output_norm.weight", {WS_DIM_EMBD}, WS_COPY, 0},
-    /* Without it the embedding is used (tied). */
-    {"lm_head.weight", "output.weight", {WS_DIM_EMBD, WS_DIM_VOCAB}, WS_COPY, WS_OPTIONAL},
+    EMBEDDING,
+    OUTPUT_NORM(WS_COPY),
+    OUTPUT,
     /* Divisors of the rotary frequencies, for "llama3" scaling. */
     {NULL, "rope_freqs.weight", {WS_DIM_HALF_ROPE}, WS_COPY, WS_OPTIONAL | WS_GENERATED},
 
-    {HF "input_layernorm.weight", BLK "attn_norm.weight", {WS_DIM_EMBD}, WS_COPY, LAYER},
-    {HF "self_attn.q_proj.weight", BLK "attn_q.weight", {WS_DIM_EMBD, WS_DIM_Q}, WS_PERMUTE_HEADS, LAYER},
-    {HF "self_attn.k_proj.weight", BLK "attn_k.weight", {WS_DIM_EMBD, WS_DIM_K}, WS_PERMUTE_KV_HEADS, LAYER},
-    {HF "self_attn.v_proj.weight", BLK "attn_v.weight", {WS_DIM_EMBD, WS_DIM_V}, WS_COPY, LAYER},
-    {HF "self_attn.o_proj.weight", BLK "attn_output.weight", {WS_DIM_ATTN_OUT, WS_DIM_EMBD}, WS_COPY, LAYER},
-    {HF "self_attn.q_proj.bias", BLK "attn_q.bias", {WS_DIM_Q}, WS_PERMUTE_HEADS, LAYER_BIAS},
-    {HF "self_attn.k_proj.bias", BLK "attn_k.bias", {WS_DIM_K}, WS_PERMUTE_KV_HEADS, LAYER_BIAS},
-    {HF "self_attn.v_proj.bias", BLK "attn_v.bias", {WS_DIM_V}, WS_COPY, LAYER_BIAS},
-    {HF "self_attn.o_proj.bias", BLK "attn_output.bias", {WS_DIM_EMBD}, WS_COPY, LAYER_BIAS},
+    NORM("input_layernorm", "attn_norm", WS_COPY),
+    ATTENTION(WS_PERMUTE_HEADS, WS_PERMUTE_KV_HEADS),
+    ATTENTION_BIASES(WS_PERMUTE_HEADS, WS_PERMUTE_KV_HEADS, WS_OPTIONAL),
+    BIAS("self_attn.o_proj", "attn_output", WS_DIM_EMBD, WS_COPY, WS_OPTIONAL),
 
-    {HF "post_attention_layernorm.weight", BLK "ffn_norm.weight", {WS_DIM_EMBD}, WS_COPY, LAYER},
-    {HF "mlp.gate_proj.weight", BLK "ffn_gate.weight", {WS_DIM_EMBD, WS_DIM_FF}, WS_COPY, LAYER},
-    {HF "mlp.up_proj.weight", BLK "ffn_up.weight", {WS_DIM_EMBD, WS_DIM_FF}, WS_COPY, LAYER},
-    {HF "mlp.down_proj.weight", BLK "ffn_down.weight", {WS_DIM_FF, WS_DIM_EMBD}, WS_COPY, LAYER},
-    {HF "mlp.gate_proj.bias", BLK "ffn_gate.bias", {WS_DIM_FF}, WS_COPY, LAYER_BIAS},
-    {HF "mlp.up_proj.bias", BLK "ffn_up.bias", {WS_DIM_FF}, WS_COPY, LAYER_BIAS},
-    {HF "mlp.down_proj.bias", BLK "ffn_down.bias", {WS_DIM_EMBD}, WS_COPY, LAYER_BIAS},
+    NORM("post_attention_layernorm", "ffn_norm", WS_COPY),
+    FEED_FORWARD(WS_DENSE),
+    BIAS("mlp.gate_proj", "ffn_gate", WS_DIM_FF, WS_COPY, WS_OPTIONAL | WS_DENSE),
+    BIAS("mlp.up_proj", "ffn_up", WS_DIM_FF, WS_COPY, WS_OPTIONAL | WS_DENSE),
+    BIAS("mlp.down_proj", "ffn_down", WS_DIM_EMBD, WS_COPY, WS_OPTIONAL | WS_DENSE),
+
+    {SPARSE "w1.weight", GATE_EXPS ".weight", EXPERT_UP, WS_STACK, LAYER | WS_MOE},
+    {SPARSE "w2.weight", DOWN_EXPS ".weight", EXPERT_DOWN, WS_STACK, LAYER | WS_MOE},
+    {SPARSE "w3.weight", UP_EXPS ".weight", EXPERT_UP, WS_STACK, LAYER | WS_MOE},
+    ROUTER("block_sparse_moe.gate"),
     {0},
 };
 
@@ -47,6 +43,8 @@ const ws_arch ws_arch_llama = {
     .hf_classes = hf_classes,
     .tensors = tensors,
     .keys = keys,
+    .vocab = WS_VOCAB_SENTENCEPIECE | WS_VOCAB_LLAMA_JSON | WS_VOCAB_BPE | WS_VOCAB_PREFIX_KEY | WS_VOCAB_LLAMA_SIZES,
+    .traits = WS_EXPERTS_SUM_1,
     .rope = WS_ROPE_INTERLEAVED,
     .activation = WS_ACT_SILU,
 };

@@ -104,24 +104,97 @@ static void row_rms_norm(const float *x, const float *w, float eps, float *y, si
     for (size_t i = 0; i < n; i++) y[i] = x[i] * scale * w[i];
 }
 
+static void row_layer_norm(const float *x, const float *w, const float *bias, float eps, float *y, size_t n) {
+    row_piece sum = {{0}}, squares = {{0}}, lane;
+    for (size_t i = 0; i < n; i += WS_LANES) {
+        load_piece(x + i, piece_size(i, n), 0, lane);
+        for (int v = 0; v < VECTORS; v++) sum[v] += lane[v];
+    }
+    const float mean = sum_lanes(sum) / (float)n;
+    for (size_t i = 0; i < n; i += WS_LANES) {
+        load_piece(x + i, piece_size(i, n), mean, lane);
+        for (int v = 0; v < VECTORS; v++) squares[v] += (lane[v] - mean) * (lane[v] - mean);
+    }
+    const float scale = 1.0f / sqrtf(sum_lanes(squares) / (float)n + eps);
+    for (size_t i = 0; i < n; i++) y[i] = (x[i] - mean) * scale * w[i] + (bias ? bias[i] : 0);
+}
+
 static void row_add(float *y, const float *x, size_t n) {
     for (size_t i = 0; i < n; i++) y[i] += x[i];
 }
 
-static void row_silu_mul(float *y, const float *x, size_t n) {
+static void row_add_scaled(float *y, const float *x, float factor, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] += factor * x[i];
+}
+
+static void row_scale(float *y, float factor, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] *= factor;
+}
+
+/* ---- activations ---- */
+
+/* Vectors go through pointers: by value, their way into functions depends on the instruction set. */
+typedef void activation(floats *y, const floats *x);
+
+/* y = y / (1 + exp(-slope)) */
+static inline void divide_by_exp(floats *y, const floats *slope) {
+    floats e = -*slope;
+    exp_vector(&e, 0);
+    *y = *y / (1.0f + e);
+}
+
+static inline void silu(floats *y, const floats *x) {
+    const floats slope = *y;
+    divide_by_exp(y, &slope);
+    *y *= *x;
+}
+
+/* (1 + tanh(u)) / 2 = 1 / (1 + exp(-2 u)) */
+static inline void gelu(floats *y, const floats *x) {
+    const floats slope = 2.0f * 0.79788456080286535588f * (*y + 0.044715f * *y * *y * *y);
+    divide_by_exp(y, &slope);
+    *y *= *x;
+}
+
+static inline void clamped(floats *y, const floats *x) {
+    const floats limit = ALL(7.0f), low = SELECT(*x > limit, limit, *x), up = SELECT(low < -limit, -limit, low);
+    *y = SELECT(*y > limit, limit, *y);
+    const floats slope = 1.702f * *y;
+    divide_by_exp(y, &slope);
+    *y *= up + 1.0f;
+}
+
+static inline void activate(float *y, const float *x, size_t n, activation *f) {
     for (size_t i = 0; i < n; i += WS_LANES) {
         const size_t m = piece_size(i, n);
-        row_piece gate, up;
+        row_piece gate, up = {ALL(1.0f), ALL(1.0f)};
         load_piece(y + i, m, 0, gate);
-        load_piece(x + i, m, 0, up);
-        for (int v = 0; v < VECTORS; v++) {
-            floats e = -gate[v];
-            exp_vector(&e, 0);
-            gate[v] = gate[v] / (1.0f + e) * up[v];
-        }
+        if (x) load_piece(x + i, m, 0, up);
+        for (int v = 0; v < VECTORS; v++) f(&gate[v], &up[v]);
         store_piece(y + i, m, gate);
     }
 }
+
+static void row_silu_mul(float *y, const float *x, size_t n) { activate(y, x, n, silu); }
+static void row_gelu_mul(float *y, const float *x, size_t n) { activate(y, x, n, gelu); }
+static void row_swiglu_clamped(float *y, const float *x, size_t n) { activate(y, x, n, clamped); }
+
+/* tanh(u) = 1 - 2 / (1 + exp(2 u)) */
+static void row_soft_cap(float *y, float factor, float cap, size_t n) {
+    for (size_t i = 0; i < n; i += WS_LANES) {
+        const size_t m = piece_size(i, n);
+        row_piece x;
+        load_piece(y + i, m, 0, x);
+        for (int v = 0; v < VECTORS; v++) {
+            floats e = x[v] * (2.0f * factor / cap);
+            exp_vector(&e, 0);
+            x[v] = cap - 2.0f * cap / (1.0f + e);
+        }
+        store_piece(y + i, m, x);
+    }
+}
+
+/* ---- rotation ---- */
 
 static void row_rope_interleaved(float *restrict x, const float *restrict cos, const float *restrict sin, size_t n) {
     for (size_t i = 0; i < n / 2; i++) {
@@ -293,8 +366,14 @@ static void rows_init(ws_kernels *k) {
     k->expand_keys[WS_TYPE_Q4_0] = expand_q4_0;
     k->quantize = row_quantize;
     k->rms_norm = row_rms_norm;
+    k->layer_norm = row_layer_norm;
     k->add = row_add;
+    k->add_scaled = row_add_scaled;
+    k->scale = row_scale;
+    k->soft_cap = row_soft_cap;
     k->silu_mul = row_silu_mul;
+    k->gelu_mul = row_gelu_mul;
+    k->swiglu_clamped = row_swiglu_clamped;
     k->rope_interleaved = row_rope_interleaved;
     k->rope_neox = row_rope_neox;
     k->softmax = row_softmax;

@@ -19,7 +19,7 @@ Test(arch, descriptors_are_found_and_sound) {
     }
     cr_expect_null(ws_arch_by_name("llama2", 6));
     cr_expect_null(ws_arch_by_name("llama", 4));
-    cr_expect_null(ws_arch_by_hf_class("Qwen2ForCausalLM"));
+    cr_expect_null(ws_arch_by_hf_class("UnheardOfForCausalLM"));
 }
 
 typedef void change(ws_gguf_writer *w);
@@ -62,7 +62,7 @@ Test(arch, hparams_have_defaults_and_symbols) {
     ws_error err = {0};
     cr_assert_eq(read_hparams(&hp, NULL, &err), WS_OK, "%s", err.msg);
     cr_expect(hp.n_head_kv == 4 && hp.head_k == 16 && hp.head_v == 16 && hp.n_rot == 16);
-    cr_expect(hp.rope_base == 10000.0f && hp.rope_scale == 1.0f && hp.rms_eps == 1e-5f && hp.n_vocab == 100);
+    cr_expect(hp.rope_base == 10000.0f && hp.rope_scale == 1.0f && hp.norm_eps == 1e-5f && hp.n_vocab == 100);
     cr_assert_eq(read_hparams(&hp, add_options, &err), WS_OK, "%s", err.msg);
     cr_expect_eq(ws_hparams_dim(&hp, WS_DIM_Q), 4 * 24);
     cr_expect_eq(ws_hparams_dim(&hp, WS_DIM_K), 2 * 24);
@@ -83,7 +83,7 @@ static void unshared_heads(ws_gguf_writer *w) { ws_gguf_put_u32(w, "llama.attent
 static void more_kv_heads(ws_gguf_writer *w) { ws_gguf_put_u32(w, "llama.attention.head_count_kv", 8); }
 static void odd_rope(ws_gguf_writer *w) { ws_gguf_put_u32(w, "llama.rope.dimension_count", 15); }
 static void wide_rope(ws_gguf_writer *w) { ws_gguf_put_u32(w, "llama.rope.dimension_count", 32); }
-static void yarn(ws_gguf_writer *w) { ws_gguf_put_str(w, "llama.rope.scaling.type", "yarn"); }
+static void odd_scaling(ws_gguf_writer *w) { ws_gguf_put_str(w, "llama.rope.scaling.type", "spiral"); }
 static void no_eps(ws_gguf_writer *w) { ws_gguf_remove(w, "llama.attention.layer_norm_rms_epsilon"); }
 static void huge(ws_gguf_writer *w) { ws_gguf_put_u64(w, "llama.embedding_length", UINT64_C(1) << 60); }
 
@@ -102,7 +102,7 @@ static const struct {
     {"more kv heads", more_kv_heads, WS_FORMAT, "'llama.attention.head_count_kv' is 8, expected 1 to 4"},
     {"odd rope", odd_rope, WS_FORMAT, "15 rope dimensions do not fit heads of 16"},
     {"wide rope", wide_rope, WS_FORMAT, "32 rope dimensions do not fit heads of 16"},
-    {"yarn", yarn, WS_UNSUPPORTED, "rope scaling 'yarn' is not supported"},
+    {"odd scaling", odd_scaling, WS_UNSUPPORTED, "rope scaling 'spiral' is not supported"},
     {"no epsilon", no_eps, WS_FORMAT, "llama.attention.layer_norm_rms_epsilon"},
     {"huge", huge, WS_FORMAT, "'llama.embedding_length' is 1152921504606846976, expected 1 to "},
 };

@@ -1,5 +1,6 @@
 /* What the keys "llama.*" say for a config.json. */
 #include "config.h"
+#include "config_defaults.h"
 #include "model_folder.h"
 
 #include <criterion/criterion.h>
@@ -112,7 +113,7 @@ Test(config, shapes_that_do_not_fit_are_refused) {
         ws_hparams hp;
         cJSON *raw = ws_json_parse(broken[i][0], strlen(broken[i][0]), "c", &err);
         cJSON *config = ws_config_complete(raw, &err);
-        const ws_status st = ws_config_hparams(&hp, config, "config.json", &err);
+        const ws_status st = ws_config_hparams(&hp, llama(), config, "config.json", &err);
         expect_error(broken[i][0], st, &err, WS_FORMAT, broken[i][1]);
         cJSON_Delete(config);
         cJSON_Delete(raw);

@@ -46,7 +46,12 @@ static void fill(checkpoint *c) {
 }
 
 static ws_status make(ws_plan *plan, const checkpoint *c, const ws_dtype *type, bool rope_freqs, ws_error *err) {
-    const ws_plan_request req = {ws_arch_by_name("llama", 5), &c->hp, &c->weights, "dir", type, rope_freqs};
+    const ws_plan_request req = {.arch = ws_arch_by_name("llama", 5),
+                                 .hp = &c->hp,
+                                 .weights = &c->weights,
+                                 .dir = "dir",
+                                 .type = type,
+                                 .generate = rope_freqs ? "rope_freqs" : NULL};
     return ws_plan_make(plan, &req, err);
 }
 
@@ -66,9 +71,9 @@ Test(plan, tensors_keep_their_order_behind_generated_ones) {
     cr_expect_eq(plan.n_params, 8 + 100 * 64 + 3 * 64 + 3 * 72 * 64 + 2 * 64 * 64 + 2 * 32 * 64 + 32);
     cr_expect(plan.tied);
     const ws_plan_item *k = &plan.item[8];
-    cr_expect(k->transform == WS_PERMUTE_KV_HEADS && k->n_heads == 2 && k->ne[0] == 64 && k->ne[1] == 32 &&
+    cr_expect(k->transform == WS_PERMUTE_KV_HEADS && k->view.n_heads == 2 && k->ne[0] == 64 && k->ne[1] == 32 &&
               k->n_dims == 2);
-    cr_expect(plan.item[10].transform == WS_PERMUTE_HEADS && plan.item[10].n_heads == 4);
+    cr_expect(plan.item[10].transform == WS_PERMUTE_HEADS && plan.item[10].view.n_heads == 4);
     cr_expect(plan.item[0].n_dims == 1 && plan.item[0].ne[0] == 8 && !plan.item[0].source);
     ws_plan_free(&plan);
 }

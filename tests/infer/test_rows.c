@@ -36,6 +36,23 @@ static void do_norm(const ws_kernels *k, test_random *r, float *y, size_t n) {
     k->rms_norm(y, filled(r, n), 1e-5f, y, n);
 }
 static void do_add(const ws_kernels *k, test_random *r, float *y, size_t n) { k->add(y, filled(r, n), n); }
+static void do_layer_norm(const ws_kernels *k, test_random *r, float *y, size_t n) {
+    k->layer_norm(y, filled(r, n), n % 2 ? filled(r, n) : NULL, 1e-5f, y, n);
+}
+static void do_scaled(const ws_kernels *k, test_random *r, float *y, size_t n) {
+    k->add_scaled(y, filled(r, n), 0.3f, n);
+    k->scale(y, 1.7f, n);
+}
+static void do_soft_cap(const ws_kernels *k, test_random *r, float *y, size_t n) {
+    (void)r;
+    k->soft_cap(y, 0.25f, 30, n);
+}
+static void do_gelu(const ws_kernels *k, test_random *r, float *y, size_t n) {
+    k->gelu_mul(y, n % 2 ? filled(r, n) : NULL, n);
+}
+static void do_clamped(const ws_kernels *k, test_random *r, float *y, size_t n) {
+    k->swiglu_clamped(y, filled(r, n), n);
+}
 static void do_silu(const ws_kernels *k, test_random *r, float *y, size_t n) { k->silu_mul(y, filled(r, n), n); }
 static void do_interleaved(const ws_kernels *k, test_random *r, float *y, size_t n) {
     k->rope_interleaved(y, filled(r, n / 2), filled(r, n / 2), n / 2 * 2);
@@ -60,7 +77,8 @@ static void do_sums(const ws_kernels *k, test_random *r, float *y, size_t n) {
 }
 
 static void compare(const ws_kernels *c, const ws_kernels *k, const char *name) {
-    step *const steps[] = {do_norm, do_add, do_silu, do_interleaved, do_neox, do_softmax, do_sums};
+    step *const steps[] = {do_norm, do_layer_norm, do_add,         do_scaled, do_soft_cap, do_silu,
+                           do_gelu, do_clamped,    do_interleaved, do_neox,   do_softmax,  do_sums};
     for (size_t s = 0; s < sizeof steps / sizeof *steps; s++)
         for (size_t i = 0; i < N_LENGTHS; i++) {
             const size_t n = lengths[i];
@@ -140,13 +158,28 @@ Test(rows, what_is_not_finite_stays_visible_when_quantized) {
     }
 }
 
-Test(rows, activation_is_close_to_the_exact_one) {
+static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+
+Test(rows, activations_are_close_to_the_exact_ones) {
     const ws_kernels k = plain();
     for (double x = -100; x < 100; x += 0.01) {
-        float y = (float)x, one = 1;
-        k.silu_mul(&y, &one, 1);
-        const double want = (float)x / (1 + exp(-(double)(float)x));
-        cr_assert_leq(fabs(y - want), 4 * FLT_EPSILON * fabs(want) + 1e-36, "at %g: %g, expected %g", x, y, want);
+        float silu = (float)x, gelu = (float)x, both = (float)x, clamped = (float)x, cap = (float)x, one = 1, up = -9;
+        const double v = (double)(float)x, u = sqrt(2 / acos(-1)) * (v + 0.044715 * v * v * v), low = fmin(v, 7);
+        k.silu_mul(&silu, &one, 1);
+        k.gelu_mul(&gelu, NULL, 1);
+        k.gelu_mul(&both, &up, 1);
+        k.swiglu_clamped(&clamped, &up, 1);
+        k.soft_cap(&cap, 0.5f, 30, 1);
+        const struct {
+            double have, want, slack;
+        } rows[] = {
+            {silu, v * sigmoid(v), 1e-36},         {gelu, v * sigmoid(2 * u), 2e-6},
+            {both, -9 * v * sigmoid(2 * u), 2e-5}, {clamped, -6 * low * sigmoid(1.702 * low), 2e-6},
+            {cap, 30 * tanh(v / 60), 1e-5},
+        };
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+            cr_assert_leq(fabs(rows[i].have - rows[i].want), 4 * FLT_EPSILON * fabs(rows[i].want) + rows[i].slack,
+                          "%zu at %g: %g, expected %g", i, x, rows[i].have, rows[i].want);
     }
 }
 
@@ -162,6 +195,23 @@ Test(rows, norm_is_close_to_the_exact_one) {
     for (int i = 0; i < 100; i++) {
         const double want = x[i] / sqrt(squares / 100 + (double)1e-3f) * w[i];
         cr_assert_leq(fabs(y[i] - want), 20 * FLT_EPSILON * fabs(want));
+    }
+}
+
+Test(rows, layer_norm_is_close_to_the_exact_one) {
+    const ws_kernels k = plain();
+    test_random r = {12};
+    float x[100], w[100], bias[100], y[100];
+    double sum = 0, squares = 0;
+    random_floats(&r, x, 100);
+    random_floats(&r, w, 100);
+    random_floats(&r, bias, 100);
+    for (int i = 0; i < 100; i++) sum += x[i];
+    for (int i = 0; i < 100; i++) squares += (x[i] - sum / 100) * (x[i] - sum / 100);
+    k.layer_norm(x, w, bias, 1e-3f, y, 100);
+    for (int i = 0; i < 100; i++) {
+        const double want = (x[i] - sum / 100) / sqrt(squares / 100 + (double)1e-3f) * w[i] + bias[i];
+        cr_assert_leq(fabs(y[i] - want), 1e-6);
     }
 }
 

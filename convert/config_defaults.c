@@ -1,0 +1,358 @@
+#include "config_defaults.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- classes ---- */
+
+/* How a class treats a field that is null. */
+typedef enum {
+    NUMBER, /* refuses it */
+    EMPTY,  /* keeps it */
+    HEADS,  /* the number of heads takes its place, */
+    HEAD,   /* or hidden size / heads, */
+    ROPE,   /* or qk_rope_head_dim, whatever the file says */
+} field_kind;
+
+typedef struct {
+    const char *key;
+    double value;
+    field_kind kind;
+} number_field;
+
+typedef struct {
+    const char *model_type;
+    const number_field *fields; /* ended by key == NULL */
+    double theta;               /* base of the rotary frequencies */
+    bool heads_divide;          /* a hidden size that the heads do not divide is refused */
+} config_class;
+
+/* What nearly all classes have. */
+#define SHAPE(vocab, hidden, inner, layers, heads, positions, eps)                                                     \
+    {"vocab_size", vocab, NUMBER}, {"hidden_size", hidden, NUMBER}, {"intermediate_size", inner, NUMBER},              \
+        {"num_hidden_layers", layers, NUMBER}, {"num_attention_heads", heads, NUMBER},                                 \
+        {"max_position_embeddings", positions, NUMBER}, {                                                              \
+        "rms_norm_eps", eps, NUMBER                                                                                    \
+    }
+#define KV(n)                                                                                                          \
+    { "num_key_value_heads", n, HEADS }
+#define HEAD_DIM(n)                                                                                                    \
+    { "head_dim", n, NUMBER }
+#define ANY_HEAD                                                                                                       \
+    { "head_dim", 0, HEAD }
+
+static const number_field llama[] = {SHAPE(32000, 4096, 11008, 32, 32, 2048, 1e-6), KV(0), ANY_HEAD, {0}};
+static const number_field mistral[] = {SHAPE(32000, 4096, 14336, 32, 32, 131072, 1e-6), KV(8), ANY_HEAD, {0}};
+static const number_field mixtral[] = {SHAPE(32000, 4096, 14336, 32, 32, 131072, 1e-5),
+                                       KV(8),
+                                       {"num_experts_per_tok", 2, NUMBER},
+                                       {"num_local_experts", 8, NUMBER},
+                                       {0}};
+static const number_field qwen2[] = {SHAPE(151936, 4096, 22016, 32, 32, 32768, 1e-6), KV(32), {0}};
+static const number_field qwen3[] = {SHAPE(151936, 4096, 22016, 32, 32, 32768, 1e-6), KV(32), HEAD_DIM(128), {0}};
+static const number_field qwen2_moe[] = {SHAPE(151936, 2048, 5632, 24, 16, 32768, 1e-6),
+                                         KV(16),
+                                         {"moe_intermediate_size", 1408, NUMBER},
+                                         {"shared_expert_intermediate_size", 5632, NUMBER},
+                                         {"num_experts_per_tok", 4, NUMBER},
+                                         {"num_experts", 60, NUMBER},
+                                         {0}};
+static const number_field qwen3_moe[] = {SHAPE(151936, 2048, 6144, 24, 32, 32768, 1e-6),
+                                         KV(4),
+                                         {"moe_intermediate_size", 768, NUMBER},
+                                         {"num_experts_per_tok", 8, NUMBER},
+                                         {"num_experts", 128, NUMBER},
+                                         {0}};
+static const number_field gemma[] = {SHAPE(256000, 3072, 24576, 28, 16, 8192, 1e-6), KV(16), HEAD_DIM(256), {0}};
+static const number_field gemma2[] = {SHAPE(256000, 2304, 9216, 26, 8, 8192, 1e-6),
+                                      KV(4),
+                                      HEAD_DIM(256),
+                                      {"sliding_window", 4096, EMPTY},
+                                      {"final_logit_softcapping", 30, EMPTY},
+                                      {"attn_logit_softcapping", 50, EMPTY},
+                                      {0}};
+static const number_field gemma3[] = {
+    SHAPE(262208, 2304, 9216, 26, 8, 131072, 1e-6), KV(4), HEAD_DIM(256), {"sliding_window", 4096, EMPTY}, {0}};
+static const number_field phi3[] = {
+    SHAPE(32064, 3072, 8192, 32, 32, 4096, 1e-5), KV(0), {"original_max_position_embeddings", 4096, NUMBER}, {0}};
+static const number_field granite[] = {SHAPE(32000, 4096, 11008, 32, 32, 2048, 1e-6),
+                                       KV(0),
+                                       {"embedding_multiplier", 1, NUMBER},
+                                       {"logits_scaling", 1, NUMBER},
+                                       {"residual_multiplier", 1, NUMBER},
+                                       {"attention_multiplier", 1, NUMBER},
+                                       {0}};
+static const number_field olmo2[] = {SHAPE(50304, 4096, 11008, 32, 32, 2048, 1e-5), KV(0), {0}};
+static const number_field gpt2[] = {{"vocab_size", 50257, NUMBER},
+                                    {"n_positions", 1024, NUMBER},
+                                    {"n_embd", 768, NUMBER},
+                                    {"n_layer", 12, NUMBER},
+                                    {"n_head", 12, NUMBER},
+                                    {"layer_norm_epsilon", 1e-5, NUMBER},
+                                    {0}};
+static const number_field deepseek_v2[] = {SHAPE(102400, 4096, 11008, 32, 32, 2048, 1e-6),
+                                           KV(0),
+                                           {"first_k_dense_replace", 0, NUMBER},
+                                           {"kv_lora_rank", 512, NUMBER},
+                                           {"q_lora_rank", 1536, EMPTY},
+                                           {"n_routed_experts", 64, NUMBER},
+                                           {"n_shared_experts", 2, NUMBER},
+                                           {"qk_nope_head_dim", 128, NUMBER},
+                                           {"qk_rope_head_dim", 64, NUMBER},
+                                           {"routed_scaling_factor", 1, NUMBER},
+                                           {"v_head_dim", 128, NUMBER},
+                                           {"moe_intermediate_size", 1407, NUMBER},
+                                           {"head_dim", 0, ROPE},
+                                           {0}};
+static const number_field deepseek_v3[] = {SHAPE(129280, 7168, 18432, 61, 128, 4096, 1e-6),
+                                           KV(128),
+                                           {"first_k_dense_replace", 3, EMPTY},
+                                           {"kv_lora_rank", 512, NUMBER},
+                                           {"q_lora_rank", 1536, EMPTY},
+                                           {"n_routed_experts", 256, NUMBER},
+                                           {"n_shared_experts", 1, NUMBER},
+                                           {"qk_nope_head_dim", 128, NUMBER},
+                                           {"qk_rope_head_dim", 64, NUMBER},
+                                           {"routed_scaling_factor", 2.5, NUMBER},
+                                           {"v_head_dim", 128, NUMBER},
+                                           {"moe_intermediate_size", 2048, NUMBER},
+                                           {"n_group", 8, EMPTY},
+                                           {"topk_group", 4, EMPTY},
+                                           {"num_experts_per_tok", 8, EMPTY},
+                                           {"head_dim", 0, ROPE},
+                                           {0}};
+static const number_field gpt_oss[] = {SHAPE(201088, 2880, 2880, 36, 64, 131072, 1e-5),
+                                       KV(8),
+                                       HEAD_DIM(64),
+                                       {"num_local_experts", 128, NUMBER},
+                                       {"num_experts_per_tok", 4, NUMBER},
+                                       {"sliding_window", 128, EMPTY},
+                                       {0}};
+
+static const config_class classes[] = {
+    {"llama", llama, 1e4, true},
+    {"mistral", mistral, 1e4, false},
+    {"mixtral", mixtral, 1e6, false},
+    {"qwen2", qwen2, 1e4, false},
+    {"qwen3", qwen3, 1e4, false},
+    {"qwen2_moe", qwen2_moe, 1e4, false},
+    {"qwen3_moe", qwen3_moe, 1e4, false},
+    {"gemma", gemma, 1e4, false},
+    {"gemma2", gemma2, 1e4, true},
+    {"gemma3_text", gemma3, 1e6, true},
+    {"phi3", phi3, 1e4, false},
+    {"granite", granite, 1e4, false},
+    {"olmo2", olmo2, 1e4, true},
+    {"gpt2", gpt2, 0, false},
+    {"deepseek_v2", deepseek_v2, 1e4, true},
+    {"deepseek_v3", deepseek_v3, 1e4, false},
+    {"gpt_oss", gpt_oss, 1.5e5, false},
+};
+
+/* What each kind of rotary scaling must have. */
+static const struct {
+    const char *type, *fields[4]; /* ended by NULL */
+} rope_needs[] = {
+    {"linear", {"factor"}},
+    {"dynamic", {"factor"}},
+    {"yarn", {"factor"}},
+    {"longrope", {"short_factor", "long_factor"}},
+    {"su", {"original_max_position_embeddings"}}, /* old files have that elsewhere */
+    {"llama3", {"factor", "low_freq_factor", "high_freq_factor"}},
+};
+
+static const cJSON *get(const cJSON *object, const char *key) { return cJSON_GetObjectItemCaseSensitive(object, key); }
+
+static double number(const cJSON *object, const char *key) {
+    const cJSON *item = get(object, key);
+    return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
+
+/* Python's dict.setdefault(). `value` is taken over. */
+static void set_default(cJSON *object, const char *key, cJSON *value) {
+    if (get(object, key))
+        cJSON_Delete(value);
+    else
+        cJSON_AddItemToObject(object, key, value);
+}
+
+/* A number in place of a missing or null field. */
+static void fill_number(cJSON *object, const char *key, double value) {
+    const cJSON *item = get(object, key);
+    if (cJSON_IsNull(item)) cJSON_DeleteItemFromObjectCaseSensitive(object, key);
+    set_default(object, key, cJSON_CreateNumber(value));
+}
+
+static const config_class *class_of(const cJSON *config) {
+    const char *type = ws_json_str(config, "model_type");
+    for (size_t i = 0; type && i < sizeof classes / sizeof *classes; i++)
+        if (strcmp(classes[i].model_type, type) == 0) return &classes[i];
+    return NULL;
+}
+
+static const char *rope_type(const cJSON *rope) {
+    const char *type = ws_json_str(rope, "rope_type");
+    return type ? type : ws_json_str(rope, "type");
+}
+
+static bool is_filled_object(const cJSON *item) { return cJSON_IsObject(item) && item->child; }
+
+/* The rotary settings of either generation of files: rope_scaling, then rope_parameters. */
+static const cJSON *rope_source(const cJSON *config) {
+    const cJSON *scaling = get(config, "rope_scaling");
+    return is_filled_object(scaling) ? scaling : get(config, "rope_parameters");
+}
+
+/* The value of a field after defaults; 0 when the class has none. */
+static double value_of(const config_class *cls, const cJSON *config, const char *key) {
+    if (cJSON_IsNumber(get(config, key))) return number(config, key);
+    for (const number_field *f = cls->fields; f->key; f++)
+        if (strcmp(f->key, key) == 0) return f->value;
+    return 0;
+}
+
+/* Would the class accept the file? If not, the reference falls back to the file as it is, without defaults. */
+static bool accepts(const config_class *cls, const cJSON *config) {
+    for (const number_field *f = cls->fields; f->key; f++) {
+        const cJSON *item = get(config, f->key);
+        if (item && !cJSON_IsNumber(item) && !(cJSON_IsNull(item) && f->kind != NUMBER)) return false;
+    }
+    const double heads = value_of(cls, config, cls->theta > 0 ? "num_attention_heads" : "n_head");
+    if (heads < 1 || (cls->heads_divide && fmod(value_of(cls, config, "hidden_size"), heads) != 0)) return false;
+    const cJSON *rope = rope_source(config);
+    const char *type = rope_type(rope);
+    for (size_t i = 0; type && i < sizeof rope_needs / sizeof *rope_needs; i++)
+        for (const char *const *field = rope_needs[i].fields; *field; field++)
+            if (strcmp(type, rope_needs[i].type) == 0 && !get(rope, *field)) return false;
+    return true;
+}
+
+static void complete_numbers(cJSON *config, const config_class *cls) {
+    for (const number_field *f = cls->fields; f->key; f++)
+        if (f->kind == NUMBER || (f->kind == HEADS && f->value > 0 && !cJSON_IsNull(get(config, f->key))))
+            fill_number(config, f->key, f->value);
+        else if (f->kind == EMPTY)
+            set_default(config, f->key, cJSON_CreateNumber(f->value));
+    const double heads = number(config, "num_attention_heads");
+    for (const number_field *f = cls->fields; f->key; f++) {
+        if (f->kind == ROPE) cJSON_DeleteItemFromObjectCaseSensitive(config, f->key);
+        if (f->kind == HEADS) fill_number(config, f->key, heads);
+        if (f->kind == HEAD) fill_number(config, f->key, floor(number(config, "hidden_size") / heads));
+        if (f->kind == ROPE) fill_number(config, f->key, number(config, "qk_rope_head_dim"));
+    }
+}
+
+static bool names(const char *type, const char *other) { return type && strcmp(type, other) == 0; }
+
+static bool is_stretched(const char *type) {
+    return names(type, "llama3") || names(type, "yarn") || names(type, "longrope");
+}
+
+static void set_rope_type(cJSON *rope) {
+    const char *type = rope_type(rope);
+    set_default(rope, "rope_type", cJSON_CreateString(type ? type : "default"));
+}
+
+/* All rotary settings in one object, as transformers arrange them. */
+static void complete_rope(cJSON *config, const config_class *cls) {
+    const cJSON *theta = get(config, "rope_theta"), *source = rope_source(config);
+    const cJSON *part = get(config, "partial_rotary_factor"),
+                *trained = get(config, "original_max_position_embeddings");
+    cJSON *rope = cJSON_IsObject(source) ? cJSON_Duplicate(source, true) : cJSON_CreateObject();
+    set_default(rope, "rope_theta", theta ? cJSON_Duplicate(theta, true) : cJSON_CreateNumber(cls->theta));
+    if (cJSON_IsNumber(part)) set_default(rope, "partial_rotary_factor", cJSON_Duplicate(part, true));
+    set_rope_type(rope);
+    if (is_stretched(rope_type(rope)) && cJSON_IsNumber(trained))
+        cJSON_DeleteItemFromObjectCaseSensitive(rope, "original_max_position_embeddings");
+    if (cJSON_IsNumber(trained)) set_default(rope, "original_max_position_embeddings", cJSON_Duplicate(trained, true));
+    if (is_stretched(rope_type(rope)))
+        set_default(rope, "original_max_position_embeddings",
+                    cJSON_CreateNumber(number(config, "max_position_embeddings")));
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "rope_parameters");
+    cJSON_AddItemToObject(config, "rope_parameters", rope);
+}
+
+/* Gemma 3 has one set of them for full layers and one for sliding layers. */
+static void complete_rope_sets(cJSON *config) {
+    static const struct {
+        const char *set, *theta;
+        double value;
+    } sets[] = {{"full_attention", "rope_theta", 1e6}, {"sliding_attention", "rope_local_base_freq", 1e4}};
+    const cJSON *given = get(config, "rope_parameters"), *scaling = get(config, "rope_scaling"), *item;
+    cJSON *all = is_filled_object(given) ? cJSON_Duplicate(given, true) : cJSON_CreateObject();
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+        const cJSON *theta = get(config, sets[i].theta);
+        set_default(all, sets[i].set, cJSON_CreateObject());
+        cJSON *rope = cJSON_GetObjectItemCaseSensitive(all, sets[i].set);
+        if (i == 0) cJSON_ArrayForEach(item, scaling) set_default(rope, item->string, cJSON_Duplicate(item, true));
+        set_default(rope, "rope_theta", theta ? cJSON_Duplicate(theta, true) : cJSON_CreateNumber(sets[i].value));
+        set_rope_type(rope);
+    }
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "rope_parameters");
+    cJSON_AddItemToObject(config, "rope_parameters", all);
+}
+
+/* What gpt-oss does when the file says nothing. */
+static void complete_oss_rope(cJSON *config) {
+    if (rope_source(config)) return;
+    cJSON *rope = cJSON_AddObjectToObject(config, "rope_parameters");
+    cJSON_AddStringToObject(rope, "rope_type", "yarn");
+    cJSON_AddNumberToObject(rope, "factor", 32);
+    cJSON_AddNumberToObject(rope, "beta_fast", 32);
+    cJSON_AddNumberToObject(rope, "beta_slow", 1);
+    cJSON_AddNumberToObject(rope, "original_max_position_embeddings", 4096);
+}
+
+/* The first of the fields that is there; NULL if that is null. */
+static const cJSON *first(const cJSON *config, const char *a, const char *b, const char *c, const char *d,
+                          const char *e) {
+    const char *const keys[] = {a, b, c, d, e};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const cJSON *item = get(config, keys[i]);
+        if (item) return cJSON_IsNull(item) ? NULL : item;
+    }
+    return NULL;
+}
+
+/* The same for a file that is taken as it is: the reference copies loose fields into the object. */
+static void gather_rope(cJSON *config) {
+    const cJSON *source = get(config, "rope_parameters") ? get(config, "rope_parameters") : get(config, "rope_scaling");
+    cJSON *rope = cJSON_IsObject(source) ? cJSON_Duplicate(source, true) : cJSON_CreateObject();
+    const cJSON *theta =
+        first(config, "global_rope_theta", "rope_global_theta", "rope_theta_global", "rope_theta", "rotary_emb_base");
+    const cJSON *local = first(config, "local_rope_theta", "rope_local_theta", "rope_theta_local", "swa_rope_theta",
+                               "rope_local_base_freq");
+    const cJSON *part = first(config, "partial_rotary_factor", "rope_pct", "rope_percent", "", "");
+    const cJSON *trained = first(config, "original_max_position_embeddings", "", "", "", "");
+    if (local) {
+        cJSON *sliding = cJSON_CreateObject();
+        cJSON_AddItemToObject(sliding, "rope_theta", cJSON_Duplicate(local, true));
+        set_default(rope, "sliding_attention", sliding);
+    }
+    if (theta) set_default(rope, "rope_theta", cJSON_Duplicate(theta, true));
+    if (part) set_default(rope, "partial_rotary_factor", cJSON_Duplicate(part, true));
+    if (rope_type(rope)) set_default(rope, "rope_type", cJSON_CreateString(rope_type(rope)));
+    if (trained) set_default(rope, "original_max_position_embeddings", cJSON_Duplicate(trained, true));
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "rope_parameters");
+    cJSON_AddItemToObject(config, "rope_parameters", rope);
+}
+
+cJSON *ws_config_complete(const cJSON *raw, ws_error *err) {
+    cJSON *config = cJSON_Duplicate(raw, true);
+    if (!config) {
+        ws_fail(err, WS_NOMEM, "out of memory: a copy of config.json");
+        return NULL;
+    }
+    const config_class *cls = class_of(config);
+    if (!cls || !accepts(cls, config)) {
+        gather_rope(config);
+        return config;
+    }
+    complete_numbers(config, cls);
+    if (cls->fields == gpt_oss) complete_oss_rope(config);
+    if (cls->fields == gemma3)
+        complete_rope_sets(config);
+    else if (cls->theta > 0)
+        complete_rope(config, cls);
+    return config;
+}
