@@ -74,6 +74,10 @@ void ws_gguf_close(ws_gguf *g); /* NULL is fine */
 WS_MUST_CHECK ws_status ws_gguf_open_bytes(ws_gguf **out, const void *data, size_t size, const char *name,
                                            ws_error *err);
 
+/* The same for a header alone: tensors have no data (NULL), wherever it may be. */
+WS_MUST_CHECK ws_status ws_gguf_open_header(ws_gguf **out, const void *data, size_t size, const char *name,
+                                            ws_error *err);
+
 const char *ws_gguf_path(const ws_gguf *g); /* of the first part, for messages */
 
 const ws_tensor *ws_gguf_tensor(const ws_gguf *g, const char *name); /* NULL when there is none */

@@ -19,6 +19,7 @@ struct ws_gguf_index {
     ws_arena names;
     size_t tensor_cap;
     bool borrowed; /* the bytes of the only part belong to the caller */
+    bool no_data;  /* they end with the header */
 };
 
 /* One file while it is read. */
@@ -209,7 +210,8 @@ static ws_status read_info(reader *r, uint64_t i) {
 
 /* Turn the offset within the data section into one within the file. */
 static ws_status place_tensor(reader *r, ws_tensor *t) {
-    const uint64_t in_file = r->map->size - r->data_offset;
+    const bool no_data = r->g->index->no_data;
+    const uint64_t in_file = no_data ? UINT64_MAX - r->data_offset : r->map->size - r->data_offset;
     if (t->offset % r->alignment)
         return bad_tensor(r, t, "has offset %" PRIu64 ", not a multiple of the alignment %" PRIu32, t->offset,
                           r->alignment);
@@ -219,7 +221,7 @@ static ws_status place_tensor(reader *r, ws_tensor *t) {
                           " bytes of data)",
                           t->bytes, t->offset, in_file);
     t->offset += r->data_offset;
-    t->data = r->map->data + t->offset;
+    t->data = no_data ? NULL : r->map->data + t->offset;
     return WS_OK;
 }
 
@@ -255,7 +257,7 @@ static ws_status read_tensors(reader *r) {
     for (size_t i = 0; i < n; i++) WS_TRY(read_info(r, i));
     const size_t end = (size_t)(r->c.at - r->map->data);
     r->data_offset = ws_align_up(end, r->alignment);
-    if (n && r->data_offset > r->map->size)
+    if (n && r->data_offset > r->map->size && !g->index->no_data)
         return ws_fail(r->err, WS_FORMAT, "'%s' ends before its tensor data (%zu bytes, data begins at %" PRIu64 ")",
                        r->path, r->map->size, r->data_offset);
     for (size_t i = 0; i < n; i++) WS_TRY(place_tensor(r, &g->tensors[r->first_tensor + i]));
@@ -463,17 +465,27 @@ ws_status ws_gguf_open(ws_gguf **out, const char *path, ws_error *err) {
     return open_done(out, g, status);
 }
 
-ws_status ws_gguf_open_bytes(ws_gguf **out, const void *data, size_t size, const char *name, ws_error *err) {
+static ws_status open_bytes(ws_gguf **out, const void *data, size_t size, const char *name, bool no_data,
+                            ws_error *err) {
     *out = NULL;
     ws_gguf *g = new_gguf(err);
     if (!g) return WS_NOMEM;
     g->index->borrowed = true;
+    g->index->no_data = no_data;
     ws_status status = add_part(g, ws_strndup(name, strlen(name), err));
     if (!status) {
         g->parts[0] = (ws_map){data, size};
         status = read_model(g, err);
     }
     return open_done(out, g, status);
+}
+
+ws_status ws_gguf_open_bytes(ws_gguf **out, const void *data, size_t size, const char *name, ws_error *err) {
+    return open_bytes(out, data, size, name, false, err);
+}
+
+ws_status ws_gguf_open_header(ws_gguf **out, const void *data, size_t size, const char *name, ws_error *err) {
+    return open_bytes(out, data, size, name, true, err);
 }
 
 void ws_gguf_close(ws_gguf *g) {

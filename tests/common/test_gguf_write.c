@@ -319,3 +319,23 @@ Test(gguf_write, discarded_file_is_gone) {
     cr_expect_eq(n, 0);
     folder = make_folder();
 }
+
+Test(gguf_write, a_header_alone_can_be_read) {
+    ws_gguf *g;
+    void *header;
+    size_t n;
+    const uint64_t ne[] = {64, 1000};
+    cr_assert_eq(ws_gguf_writer_new(&w, &err), WS_OK);
+    ws_gguf_put_u32(w, "a.key", 7);
+    ws_gguf_add_tensor(w, "first", WS_TYPE_F32, 2, ne);
+    ws_gguf_add_tensor(w, "second", WS_TYPE_Q8_0, 2, ne);
+    cr_assert_eq(ws_gguf_writer_header(w, &header, &n, &err), WS_OK, "%s", err.msg);
+    ws_gguf_writer_discard(w);
+    cr_assert_neq(ws_gguf_open_bytes(&g, header, n, "header", &err), WS_OK, "the data is missing");
+    cr_assert_eq(ws_gguf_open_header(&g, header, n, "header", &err), WS_OK, "%s", err.msg);
+    const ws_tensor *t = ws_gguf_tensor(g, "second");
+    cr_assert(t && t->type == WS_TYPE_Q8_0 && t->n_elements == 64000 && t->data == NULL);
+    cr_assert(ws_gguf_kv(g, "a.key"));
+    ws_gguf_close(g);
+    free(header);
+}
