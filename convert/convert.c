@@ -18,7 +18,7 @@
 
 enum { MAX_CARD_BYTES = 16 << 20, QUANTIZATION_VERSION = 2 };
 
-static const cJSON *rope_of(const ws_conversion *c) {
+const cJSON *ws_conversion_rope(const ws_conversion *c) {
     return cJSON_GetObjectItemCaseSensitive(c->source->config, "rope_parameters");
 }
 
@@ -27,7 +27,7 @@ static const cJSON *rope_of(const ws_conversion *c) {
 static ws_status make_plan(ws_conversion *c, const char *config_path, ws_error *err) {
     const char *generate;
     WS_TRY(ws_config_hparams(&c->hp, c->source->arch, c->source->config, config_path, err));
-    WS_TRY(ws_rope_factors_wanted(&generate, rope_of(c), c->hp.n_rot, config_path, err));
+    WS_TRY(ws_rope_factors_wanted(&generate, ws_conversion_rope(c), c->hp.n_rot, config_path, err));
     const ws_plan_request req = {
         .arch = c->source->arch,
         .hp = &c->hp,
@@ -74,7 +74,7 @@ static void put_attn_factor(ws_conversion *c) {
     for (size_t i = 0; i < c->plan.n; i++) has_factors |= strcmp(c->plan.item[i].to, "rope_factors_long.weight") == 0;
     if (!has_factors) return;
     snprintf(key, sizeof key, "%s.rope.scaling.attn_factor", c->source->arch->name);
-    ws_pairs_put_f32(&c->pairs, key, (float)ws_rope_attn_factor(rope_of(c), (double)c->hp.n_ctx_train));
+    ws_pairs_put_f32(&c->pairs, key, (float)ws_rope_attn_factor(ws_conversion_rope(c), (double)c->hp.n_ctx_train));
 }
 
 static ws_status put_pairs(ws_conversion *c, const char *config_path, ws_error *err) {
@@ -151,7 +151,7 @@ static ws_status write_slice(void *ctx, const void *data, size_t bytes, ws_error
 static ws_status write_generated(const ws_conversion *c, const ws_plan_item *item, output *o, ws_error *err) {
     float *factors = ws_alloc(item->ne[0], sizeof *factors, item->to, err);
     if (!factors) return WS_NOMEM;
-    ws_rope_factors(factors, item->ne[0], rope_of(c), item->to);
+    ws_rope_factors(factors, item->ne[0], ws_conversion_rope(c), item->to);
     const ws_status st = write_slice(o, factors, item->ne[0] * sizeof *factors, err);
     free(factors);
     return st;

@@ -32,6 +32,9 @@ WS_MUST_CHECK ws_status ws_conversion_open(ws_conversion *c, const char *dir, co
                                            ws_error *err);
 void ws_conversion_close(ws_conversion *c);
 
+/* config.json's "rope_parameters"; NULL when there are none. */
+const cJSON *ws_conversion_rope(const ws_conversion *c);
+
 /* Write the file, once; it appears under its name when it is complete. `quiet` turns the progress bar off. */
 WS_MUST_CHECK ws_status ws_conversion_write(ws_conversion *c, const char *out, uint32_t cpu_flags, int n_threads,
                                             bool quiet, ws_error *err);

@@ -88,12 +88,10 @@ static void add(const job *j, float *x, size_t n) {
     }
 }
 
-static void convert_piece(job *j, uint64_t piece, float *x) {
+/* Columns [begin, begin + n) of a row of the result, n <= PIECE: their blocks go to `to`. */
+static void convert_columns(job *j, uint64_t row, uint64_t begin, size_t n, float *x, uint8_t *to) {
     const ws_view *v = &j->item->view;
-    const uint64_t begin = piece % j->pieces_per_row * PIECE, left = j->row_elements - begin;
-    const size_t n = left < PIECE ? left : PIECE;
-    const uint64_t element = row_begin(j, piece / j->pieces_per_row) + begin * v->column;
-    uint8_t *to = j->out + (target_offset(j, piece) - target_offset(j, j->first));
+    const uint64_t element = row_begin(j, row) + begin * v->column;
     if (j->copies) {
         memcpy(to, j->from->data + element * j->source_bytes, n * j->source_bytes);
         return;
@@ -103,6 +101,12 @@ static void convert_piece(job *j, uint64_t piece, float *x) {
     j->target->from_float(x, to, n / j->blocks->block_elements);
     const uint64_t overflows = j->item->type == WS_TYPE_F16 ? count_overflows(x, n) : 0;
     if (overflows) atomic_fetch_add(&j->n_overflows, overflows);
+}
+
+static void convert_piece(job *j, uint64_t piece, float *x) {
+    const uint64_t begin = piece % j->pieces_per_row * PIECE, left = j->row_elements - begin;
+    uint8_t *to = j->out + (target_offset(j, piece) - target_offset(j, j->first));
+    convert_columns(j, piece / j->pieces_per_row, begin, left < PIECE ? left : PIECE, x, to);
 }
 
 static void convert_pieces(void *ctx, size_t begin, size_t end, int thread) {
@@ -188,4 +192,60 @@ ws_status ws_transform_run(const ws_plan_item *item, const ws_transform_options 
     if (!item->experts) return run_one(item, item->source, opt, n_overflows, err);
     for (uint64_t e = 0; e < item->ne[2]; e++) WS_TRY(run_one(item, item->experts[e], opt, n_overflows, err));
     return WS_OK;
+}
+
+/* ---- parts of a tensor, for who does not want all of it ---- */
+
+/* The part [*first, *first + n) of an item lies in one of its sources up to the end of that: sets the job up for it,
+ * makes *first relative to it, and gives the elements that are left of the part there. */
+static uint64_t prepare_part(job *j, const ws_plan_item *item, uint32_t cpu_flags, uint64_t *first, uint64_t n) {
+    const uint64_t matrix = item->ne[0] * item->ne[1];
+    prepare(j, item, item->experts ? item->experts[*first / matrix] : item->source, cpu_flags);
+    if (!item->experts) return n;
+    *first %= matrix;
+    return n < matrix - *first ? n : matrix - *first;
+}
+
+void ws_transform_part(const ws_plan_item *item, uint32_t cpu_flags, uint64_t first, uint64_t n, void *out) {
+    float x[PIECE];
+    uint8_t *to = out;
+    while (n > 0) {
+        job j;
+        uint64_t at = first;
+        const uint64_t here = prepare_part(&j, item, cpu_flags, &at, n);
+        for (uint64_t done = 0; done < here;) {
+            const uint64_t begin = (at + done) % j.row_elements, in_row = j.row_elements - begin;
+            uint64_t count = here - done < in_row ? here - done : in_row;
+            if (count > PIECE) count = PIECE;
+            convert_columns(&j, (at + done) / j.row_elements, begin, count, x, to);
+            to += count / j.blocks->block_elements * j.blocks->block_bytes;
+            done += count;
+        }
+        first += here, n -= here;
+    }
+}
+
+/* From the first to the last element of the source that a part is made of, as far as rows are kept together. */
+static void advise_part(const job *j, const ws_safetensors *weights, uint64_t first, uint64_t n,
+                        ws_map_advice *advice) {
+    uint64_t low = UINT64_MAX, high = 0;
+    for (uint64_t row = first / j->row_elements; row * j->row_elements < first + n; row++) {
+        const uint64_t begin = row_begin(j, row);
+        low = begin < low ? begin : low;
+        high = begin + j->row_elements > high ? begin + j->row_elements : high;
+    }
+    const ws_st_tensor *t = j->from;
+    advice(&weights->parts[t->part], t->offset + low * j->source_bytes, (high - low) * j->source_bytes);
+}
+
+void ws_transform_advise(const ws_plan_item *item, const ws_safetensors *weights, uint64_t first, uint64_t n,
+                         ws_map_advice *advice) {
+    if (!item->source || item->view.column != 1) return;
+    while (n > 0) {
+        job j;
+        uint64_t at = first;
+        const uint64_t here = prepare_part(&j, item, 0, &at, n);
+        advise_part(&j, weights, at, here, advice);
+        first += here, n -= here;
+    }
 }

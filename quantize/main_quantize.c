@@ -42,9 +42,9 @@ int main(int argc, char **argv) {
     memcpy(rows + WS_OPTION_ROWS, ours, sizeof ours);
     const ws_command cmd = {
         .tool = "quantize",
-        .synopsis = "IN.gguf [OUT.gguf] TYPE [THREADS] [options]",
-        .summary = "Write a GGUF file with its weights in another type. The result is the same, byte for byte, as\n"
-                   "llama-quantize's.",
+        .synopsis = "IN [OUT.gguf] TYPE [THREADS] [options]",
+        .summary = "Write a GGUF file with the weights of IN in another type. IN is a GGUF file or, without a file in\n"
+                   "between, a Hugging Face folder. The result is the same, byte for byte, as llama-quantize's.",
         .notes =
             "TYPE: F32 F16 BF16 Q8_0 Q6_K Q5_K_M (q5_k) Q5_K_S Q5_1 Q5_0 Q4_K_M (q4_k) Q4_K_S IQ4_NL IQ4_XS Q4_1\n"
             "Q4_0 MXFP4_MOE Q3_K_L Q3_K_M (q3_k) Q3_K_S IQ3_M IQ3_S IQ3_XS IQ3_XXS Q2_K Q2_K_S IQ2_M IQ2_S IQ2_XS\n"
@@ -53,6 +53,7 @@ int main(int argc, char **argv) {
         .examples = "  quantize model.gguf model-q4.gguf q4_k\n"
                     "  quantize model.gguf model-q4.gguf q4_k --check --max-ppl-increase 3\n"
                     "  quantize model.gguf model-iq2.gguf iq2_m --imatrix imatrix.gguf\n"
+                    "  quantize ~/models/SmolLM2-135M-Instruct model-q4.gguf q4_k\n"
                     "  quantize model.gguf --out q4_k_m:model-q4.gguf --out q8_0:model-q8.gguf\n"
                     "  quantize model.gguf --reproduce downloaded-q4_k_m.gguf\n"
                     "  quantize model.gguf q6_k --dry-run\n"

@@ -2,6 +2,7 @@
 #ifndef WS_MAIN_QUANTIZE_H
 #define WS_MAIN_QUANTIZE_H
 
+#include "input_checkpoint.h"
 #include "options.h"
 #include "output.h"
 #include "perplexity.h"
@@ -37,8 +38,10 @@ typedef struct {
     int n_threads;
     bool quiet, drop;
     char *in;
-    ws_gguf *g;
+    ws_gguf *file;            /* the input, when it is a GGUF file */
+    ws_conversion checkpoint; /* when it is a folder */
     ws_input input;
+    const ws_gguf *g; /* what either holds */
     ws_job_output *outputs;
     size_t n_outputs;
     ws_gguf *quantized; /* --reproduce */

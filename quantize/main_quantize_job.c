@@ -86,6 +86,36 @@ ws_status ws_job_read(ws_job *j, const ws_args *args, ws_job_options *o, ws_erro
     return ws_cpu_flags(&j->cpu_flags, err);
 }
 
+/* ---- input ---- */
+
+static void warn(void *ctx, const char *text) {
+    const ws_job *j = ctx;
+    if (!j->quiet) fprintf(stderr, "quantize: %s\n", text);
+}
+
+/* A folder gives what `convert FOLDER --type auto` would write. */
+static ws_status open_input(ws_job *j, ws_error *err) {
+    if (!ws_is_dir(j->in)) {
+        WS_TRY(ws_gguf_open(&j->file, j->in, err));
+        j->g = j->file;
+        return WS_OK;
+    }
+    if (j->o->check) return ws_fail(err, WS_USAGE, "--check needs a GGUF file as its input: convert '%s' first", j->in);
+    WS_TRY(ws_conversion_open(&j->checkpoint, j->in, &(ws_convert_options){.warn = warn, .ctx = j}, err));
+    WS_TRY(ws_input_open_checkpoint(&j->input, &j->checkpoint, j->cpu_flags, err));
+    j->g = j->input.g;
+    return WS_OK;
+}
+
+static void close_input(ws_job *j) {
+    if (j->file)
+        ws_input_close_gguf(&j->input);
+    else
+        ws_input_close_checkpoint(&j->input);
+    ws_gguf_close(j->file);
+    ws_conversion_close(&j->checkpoint);
+}
+
 /* ---- plans ---- */
 
 static ws_status make_plan(ws_job *j, ws_job_output *out, ws_error *err) {
@@ -122,7 +152,9 @@ static ws_status make_fingerprint(ws_job *j, ws_error *err) {
     FILE *f = open_memstream(&j->fingerprint, &n);
     if (!f) return ws_fail(err, WS_NOMEM, "out of memory: a description of the source");
     fprintf(f, "source ");
-    for (size_t i = 0; i < j->g->n_parts; i++) print_identity(f, j->g->part_paths[i]);
+    for (size_t i = 0; j->file && i < j->file->n_parts; i++) print_identity(f, j->file->part_paths[i]);
+    const ws_safetensors *weights = j->file ? NULL : j->checkpoint.source->weights;
+    for (size_t i = 0; weights && i < weights->n_parts; i++) print_identity(f, weights->part_paths[i]);
     if (j->o->texts.imatrix) {
         fprintf(f, "imatrix ");
         print_identity(f, j->o->texts.imatrix);
@@ -254,7 +286,7 @@ static ws_status make_outputs(ws_job *j, ws_error *err) {
     const double start = ws_now();
     set_drop(j);
     WS_TRY(make_fingerprint(j, err));
-    WS_TRY(ws_input_open_gguf(&j->input, j->g, j->drop, err));
+    if (j->file) WS_TRY(ws_input_open_gguf(&j->input, j->file, j->drop, err));
     for (size_t i = 0; i < j->n_outputs; i++) WS_TRY(open_sink(j, &j->outputs[i], err));
     WS_TRY(stream(j, err));
     j->seconds = ws_now() - start;
@@ -264,7 +296,7 @@ static ws_status make_outputs(ws_job *j, ws_error *err) {
 }
 
 ws_status ws_job_run(ws_job *j, ws_error *err) {
-    WS_TRY(ws_gguf_open(&j->g, j->in, err));
+    WS_TRY(open_input(j, err));
     if (j->o->reproduce) WS_TRY(open_quantized(j, err));
     for (size_t i = 0; i < j->n_outputs; i++) WS_TRY(make_plan(j, &j->outputs[i], err));
     if (!j->o->texts.dry_run) WS_TRY(make_outputs(j, err));
@@ -285,9 +317,8 @@ void ws_job_free(ws_job *j) {
     }
     free(j->outputs);
     ws_reproduction_free(&j->reproduction);
-    ws_input_close_gguf(&j->input);
     ws_gguf_close(j->quantized);
-    ws_gguf_close(j->g);
+    close_input(j);
     ws_settings_free(&j->settings);
     free(j->fingerprint);
     free(j->in);

@@ -307,6 +307,13 @@ class QuantizeCommands(CliCase):
             self.ok(self.gguf, self.dir / "single", kind)
             self.assertEqual((self.dir / "single").read_bytes(), (self.dir / name).read_bytes())
 
+    def test_from_a_folder(self):
+        self.ok(MODEL, self.dir / "a", "q5_k_m", "3")
+        self.assertEqual(run("convert", MODEL, self.dir / "auto", "-q").returncode, 0)
+        self.ok(self.dir / "auto", self.dir / "b", "q5_k_m")
+        self.assertEqual((self.dir / "a").read_bytes(), (self.dir / "b").read_bytes())
+        self.assertEqual(run("quantize", MODEL, self.dir / "c", "q5_k_m", "--check").returncode, 2)
+
     def test_reproduce(self):
         small = self.dir / "small.gguf"
         self.ok(self.gguf, small, "q4_k_m")
