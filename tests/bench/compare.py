@@ -10,27 +10,16 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-
-def measured(command, env=None):
-    """(seconds, peak resident MiB) of a command."""
-    start = time.perf_counter()
-    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"failed with {process.returncode}: {' '.join(map(str, command))}")
-    return seconds, usage.ru_maxrss / 1024
+from quantize import measured
 
 
 def row(name, ours, theirs, rounds, env=None):
     a, b = [], []
     for _ in range(rounds):
-        a.append(measured(ours))
-        b.append(measured(theirs, env))
+        a.append(measured(ours)[:2])
+        b.append(measured(theirs, env)[:2])
     (t, m), (rt, rm) = ([statistics.median(x) for x in zip(*runs)] for runs in (a, b))
     print(f"| {name} | {t:.2f} s | {rt:.2f} s | {rt / t:.1f}x | {m:.0f} MiB | {rm:.0f} MiB |", flush=True)
 

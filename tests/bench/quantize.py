@@ -18,18 +18,18 @@ TYPES = "q8_0 q4_0 q4_1 q5_0 q5_1 q2_k q3_k_m q4_k_m q5_k_m q6_k iq4_nl iq4_xs i
 IMATRIX_TYPES = "q4_0 q4_k_m iq4_xs iq3_xxs iq2_xxs iq2_xs iq2_s iq1_s iq1_m".split()
 
 
-def measured(command):
-    """(seconds, peak resident MiB, standard output) of a command that must succeed."""
-    with tempfile.TemporaryFile() as out:
+def measured(command, env=None):
+    """(seconds, peak resident MiB, standard output) of a command that must succeed. /usr/bin/time (Debian's package
+    `time`) watches the memory: a process started from here would be charged with what Python itself takes."""
+    with tempfile.NamedTemporaryFile("r") as peak, tempfile.TemporaryFile() as out:
         start = time.perf_counter()
-        process = subprocess.Popen(list(map(str, command)), stdout=out, stderr=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
+        result = subprocess.run(["/usr/bin/time", "-f", "%M", "-o", peak.name, *map(str, command)], stdout=out,
+                                stderr=subprocess.DEVNULL, env=env)
         seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise SystemExit(f"failed with {process.returncode}: {' '.join(map(str, command))}")
+        if result.returncode:
+            raise SystemExit(f"failed with {result.returncode}: {' '.join(map(str, command))}")
         out.seek(0)
-        return seconds, usage.ru_maxrss / 1024, out.read()
+        return seconds, int(peak.read().split()[-1]) / 1024, out.read()
 
 
 def compare(args, model, kind, imatrix, tmp):
