@@ -9,13 +9,12 @@ complain() {
 }
 # folder | folders whose headers it may include
 while IFS='|' read -r room allowed; do
-    for file in $(find "$room" -name '*.[ch]' ! -name 'main_*'); do
-        for header in $(sed -n 's/^#include "\(.*\)"/\1/p' "$file"); do
-            case $header in *.def) continue ;; esac
-            found=$(find $room $allowed -name "$(basename "$header")" | head -n 1)
-            [ -n "$found" ] || complain "$file includes $header, which is not in: $room $allowed"
-        done
-    done
+    there=$(find $room $allowed -name '*.h' | sed 's|.*/||' | tr '\n' ' ')
+    while IFS=: read -r file include; do
+        header=${include#*\"} header=${header%\"*}
+        case "$header" in *.def) continue ;; esac
+        case " $there " in *" ${header##*/} "*) ;; *) complain "$file includes $header, which is not in: $room $allowed" ;; esac
+    done < <(find "$room" -name '*.[ch]' ! -name 'main_*' -exec grep -H '^#include "' {} +)
 done << 'EOT'
 common|
 quantize|common
