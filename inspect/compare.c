@@ -47,13 +47,18 @@ static void add_up(sums *s, const float *a, const float *b, size_t n, uint64_t f
     s->n += n;
 }
 
+static void shift(float *x, size_t n, float add) {
+    for (size_t i = 0; i < n; i++) x[i] += add;
+}
+
 /* Elements [from_a, from_a + n) of a, and as many from from_b of b. */
 static void compare_run(sums *s, const ws_pair *p, const ws_map *ma, const ws_map *mb, uint64_t from_a, uint64_t from_b,
-                        uint64_t n, float *scratch) {
+                        uint64_t n, bool gguf_is_a, float *scratch) {
     for (uint64_t at = 0; at < n; at += PART) {
         const size_t part = n - at < PART ? (size_t)(n - at) : PART;
         read(p->a, ma, from_a + at, part, scratch);
         read(p->b, mb, from_b + at, part, scratch + PART);
+        if (p->add != 0) shift(gguf_is_a ? scratch + PART : scratch, part, p->add);
         add_up(s, scratch, scratch + PART, part, from_a + at);
     }
 }
@@ -65,7 +70,8 @@ void ws_compare(ws_distance *d, const ws_pair *p, const ws_report *ra, const ws_
     sums s = {0};
     for (uint64_t r = 0; r < rows; r++) {
         const uint64_t other = ws_match_row(p, rows, r); /* r counts the rows of the GGUF file */
-        compare_run(&s, p, ma, mb, (ra->gguf ? r : other) * row, (rb->gguf ? r : other) * row, row, scratch);
+        compare_run(&s, p, ma, mb, (ra->gguf ? r : other) * row, (rb->gguf ? r : other) * row, row, ra->gguf != NULL,
+                    scratch);
     }
     const uint64_t good = s.n - s.n_bad;
     *d = (ws_distance){

@@ -48,7 +48,8 @@ typedef struct {
 } job;
 
 static bool same_bytes(const ws_pair *p) {
-    return strcmp(p->a->type, p->b->type) == 0 && !p->heads && !p->rearranged && p->a->bytes == p->b->bytes &&
+    return strcmp(p->a->type, p->b->type) == 0 && !p->heads && !p->rearranged && p->add == 0 &&
+           p->a->bytes == p->b->bytes &&
            (p->a->bytes == 0 || (p->a->data && p->b->data && memcmp(p->a->data, p->b->data, p->a->bytes) == 0));
 }
 
@@ -98,7 +99,7 @@ static int compare_damage(const void *x, const void *y) {
     if (a->kind == WS_VALUES && a->distance.sqnr != b->distance.sqnr)
         return a->distance.sqnr < b->distance.sqnr ? -1 : 1;
     const ws_report_tensor *p = a->pair.a ? a->pair.a : a->pair.b, *q = b->pair.a ? b->pair.a : b->pair.b;
-    return (p > q) - (p < q);
+    return ((uintptr_t)p > (uintptr_t)q) - ((uintptr_t)p < (uintptr_t)q); /* tensors and slices of tensors */
 }
 
 static void summarize(ws_diff *d) {
@@ -114,13 +115,11 @@ static void summarize(ws_diff *d) {
 ws_status ws_diff_run(ws_diff *d, const ws_report *a, const ws_report *b, int n_threads, bool quiet, ws_error *err) {
     *d = (ws_diff){0};
     if (a->gguf && b->gguf) WS_TRY(compare_keys(d, a->gguf, b->gguf, err));
-    ws_match m;
-    ws_status status = ws_match_make(&m, a, b, err);
-    if (!status && !(d->tensors = ws_alloc(m.n, sizeof *d->tensors, "differences", err))) status = WS_NOMEM;
-    for (size_t i = 0; !status && i < m.n; i++) d->tensors[i].pair = m.pairs[i];
-    if (!status) d->n_tensors = m.n;
-    ws_match_free(&m);
-    if (status) return status;
+    WS_TRY(ws_match_make(&d->match, a, b, err));
+    const size_t n = d->match.n;
+    if (!(d->tensors = ws_alloc(n, sizeof *d->tensors, "differences", err))) return WS_NOMEM;
+    for (size_t i = 0; i < n; i++) d->tensors[i].pair = d->match.pairs[i];
+    d->n_tensors = n;
     run_jobs(d, a, b, n_threads, quiet);
     summarize(d);
     return WS_OK;
@@ -129,5 +128,6 @@ ws_status ws_diff_run(ws_diff *d, const ws_report *a, const ws_report *b, int n_
 void ws_diff_free(ws_diff *d) {
     free(d->keys);
     free(d->tensors);
+    ws_match_free(&d->match);
     *d = (ws_diff){0};
 }

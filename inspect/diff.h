@@ -31,6 +31,7 @@ typedef struct {
     size_t n_keys, keys_cap;
     ws_tensor_difference *tensors; /* values that differ first, the most damaged (lowest SQNR) first */
     size_t n_tensors;
+    ws_match match; /* owner of slices that tensors may point to */
     size_t counts[WS_DIFF_KINDS];
     double sqnr; /* of all compared values together */
 } ws_diff;

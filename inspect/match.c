@@ -37,22 +37,32 @@ static bool follows(const char *pattern, const char *name, unsigned long *layer)
     return strcmp(percent + 2, end) == 0;
 }
 
-static const ws_report_tensor *find_hf(const ws_report *st, const ws_arch_tensor *row, unsigned long layer) {
-    char name[256];
-    const char *percent = strstr(row->hf, "%u");
-    if (percent)
-        snprintf(name, sizeof name, "%.*s%lu%s", (int)(percent - row->hf), row->hf, layer, percent + 2);
-    else
-        snprintf(name, sizeof name, "%s", row->hf);
-    return ws_report_find(st, name);
+/* The pattern with "%u" as the layer and "%x" as the expert; false when there is no room. */
+static bool fill_name(char *name, size_t size, const char *pattern, unsigned long layer, uint64_t expert) {
+    size_t n = 0;
+    for (const char *p = pattern; *p && n + 24 < size; p++) {
+        const bool slot = *p == '%' && (p[1] == 'u' || p[1] == 'x');
+        if (slot)
+            n += (size_t)snprintf(name + n, size - n, "%" PRIu64, *++p == 'u' ? (uint64_t)layer : expert);
+        else
+            name[n++] = *p;
+    }
+    name[n] = 0;
+    return n + 24 < size;
 }
 
-/* The row of a tensor of the file that has a counterpart in the checkpoint, *other. */
-static const ws_arch_tensor *row_of(const ws_arch *arch, const char *name, const ws_report *st,
+static const ws_report_tensor *find_hf(const ws_report *st, const ws_arch_tensor *row, unsigned long layer,
+                                       uint64_t expert) {
+    char name[256];
+    return fill_name(name, sizeof name, row->hf, layer, expert) ? ws_report_find(st, name) : NULL;
+}
+
+/* The row of a tensor of the file that has a counterpart in the checkpoint, *other (of a stack: the first). */
+static const ws_arch_tensor *row_of(const ws_arch *arch, const char *name, const ws_report *st, unsigned long *layer,
                                     const ws_report_tensor **other) {
     for (const ws_arch_tensor *t = arch->tensors; t->gguf; t++) {
-        unsigned long layer = 0;
-        if (t->hf && follows(t->gguf, name, &layer) && (*other = find_hf(st, t, layer))) return t;
+        *layer = 0;
+        if (t->hf && follows(t->gguf, name, layer) && (*other = find_hf(st, t, *layer, 0))) return t;
     }
     return NULL;
 }
@@ -69,34 +79,96 @@ static uint64_t head_count(const ws_gguf *g, const ws_arch *arch, const char *su
 static ws_pair pair_of(const ws_gguf *g, const ws_arch *arch, const ws_arch_tensor *row) {
     ws_pair p = {0};
     if (row->transform == WS_COPY) return p;
+    if (row->transform == WS_ADD_ONE) {
+        p.add = 1;
+        return p;
+    }
     if (row->transform == WS_PERMUTE_HEADS) p.heads = head_count(g, arch, "head_count");
     if (row->transform == WS_PERMUTE_KV_HEADS) p.heads = head_count(g, arch, "head_count_kv");
     p.rearranged = p.heads == 0;
     return p;
 }
 
+/* ---- stacks of matrices ---- */
+
+struct ws_match_slices {
+    struct ws_match_slices *next;
+    ws_report_tensor tensors[];
+};
+
+/* Both sides of matching a file with a checkpoint. */
+typedef struct {
+    ws_match *m;
+    const ws_report *gguf, *st;
+    const ws_arch *arch;
+    bool gguf_is_a;
+    bool *used; /* by tensor of the checkpoint */
+    ws_error *err;
+} kinds;
+
+static ws_status add_kinds(kinds *k, ws_pair p, const ws_report_tensor *gguf, const ws_report_tensor *st) {
+    p.a = k->gguf_is_a ? gguf : st;
+    p.b = k->gguf_is_a ? st : gguf;
+    if (st) k->used[st - k->st->tensors] = true;
+    return add(k->m, p, k->err);
+}
+
+/* Matrix e of n as a tensor of its own. */
+static ws_status cut_slice(kinds *k, ws_report_tensor *slice, const ws_report_tensor *stack, uint64_t e, uint64_t n) {
+    char name[512];
+    *slice = *stack;
+    snprintf(name, sizeof name, "%s[%" PRIu64 "]", stack->name, e);
+    if (!(slice->name = ws_arena_strndup(&k->m->names, name, strlen(name), k->err))) return WS_NOMEM;
+    slice->n_dims = 2;
+    slice->n_elements /= n, slice->bytes /= n;
+    slice->offset += e * slice->bytes;
+    if (slice->data) slice->data += e * slice->bytes;
+    return WS_OK;
+}
+
+/* Experts one by one; a stack whose checkpoint lacks one of them stays alone. */
+static ws_status match_stack(kinds *k, const ws_report_tensor *stack, const ws_arch_tensor *row, unsigned long layer) {
+    const uint64_t n = stack->n_dims == 3 ? stack->shape[2] : 0;
+    bool complete = n > 0 && n <= k->st->n_tensors;
+    for (uint64_t e = 0; e < n && complete; e++) complete = find_hf(k->st, row, layer, e) != NULL;
+    if (!complete) return add_kinds(k, (ws_pair){0}, stack, NULL);
+    struct ws_match_slices *s = ws_alloc(1, sizeof *s + n * sizeof *s->tensors, "slices of a stack", k->err);
+    if (!s) return WS_NOMEM;
+    s->next = k->m->slices;
+    k->m->slices = s;
+    for (uint64_t e = 0; e < n; e++) {
+        WS_TRY(cut_slice(k, &s->tensors[e], stack, e, n));
+        WS_TRY(add_kinds(k, (ws_pair){0}, &s->tensors[e], find_hf(k->st, row, layer, e)));
+    }
+    return WS_OK;
+}
+
+static ws_status match_tensor(kinds *k, const ws_report_tensor *t) {
+    unsigned long layer;
+    const ws_report_tensor *other = NULL;
+    const ws_arch_tensor *row = row_of(k->arch, t->name, k->st, &layer, &other);
+    if (!row) return add_kinds(k, (ws_pair){0}, t, NULL);
+    if (row->transform == WS_STACK) return match_stack(k, t, row, layer);
+    return add_kinds(k, pair_of(k->gguf->gguf, k->arch, row), t, other);
+}
+
+static ws_status match_all(kinds *k) {
+    for (size_t i = 0; i < k->gguf->n_tensors; i++) WS_TRY(match_tensor(k, &k->gguf->tensors[i]));
+    for (size_t i = 0; i < k->st->n_tensors; i++)
+        if (!k->used[i]) WS_TRY(add_kinds(k, (ws_pair){0}, NULL, &k->st->tensors[i]));
+    return WS_OK;
+}
+
 static ws_status match_kinds(ws_match *m, const ws_report *gguf, const ws_report *st, bool gguf_is_a, ws_error *err) {
-    const ws_arch *arch = ws_arch_by_name(gguf->architecture.data, gguf->architecture.len);
-    if (!arch)
+    kinds k = {.m = m, .gguf = gguf, .st = st, .gguf_is_a = gguf_is_a, .err = err};
+    k.arch = ws_arch_by_name(gguf->architecture.data, gguf->architecture.len);
+    if (!k.arch)
         return ws_fail(err, WS_UNSUPPORTED,
                        "'%s' has the architecture '%s', whose names in checkpoints are not known here", gguf->path,
                        ws_show(gguf->architecture.data, gguf->architecture.len).text);
-    bool *used = ws_alloc(st->n_tensors, sizeof *used, "marks", err);
-    if (!used) return WS_NOMEM;
-    ws_status status = WS_OK;
-    for (size_t i = 0; i < gguf->n_tensors && !status; i++) {
-        const ws_report_tensor *other = NULL;
-        const ws_arch_tensor *row = row_of(arch, gguf->tensors[i].name, st, &other);
-        ws_pair p = other ? pair_of(gguf->gguf, arch, row) : (ws_pair){0};
-        if (other) used[other - st->tensors] = true;
-        p.a = gguf_is_a ? &gguf->tensors[i] : other;
-        p.b = gguf_is_a ? other : &gguf->tensors[i];
-        status = add(m, p, err);
-    }
-    for (size_t i = 0; i < st->n_tensors && !status; i++)
-        if (!used[i])
-            status = add(m, gguf_is_a ? (ws_pair){.b = &st->tensors[i]} : (ws_pair){.a = &st->tensors[i]}, err);
-    free(used);
+    if (!(k.used = ws_alloc(st->n_tensors, sizeof *k.used, "marks", err))) return WS_NOMEM;
+    const ws_status status = match_all(&k);
+    free(k.used);
     return status;
 }
 
@@ -108,6 +180,12 @@ ws_status ws_match_make(ws_match *m, const ws_report *a, const ws_report *b, ws_
 
 void ws_match_free(ws_match *m) {
     free(m->pairs);
+    for (struct ws_match_slices *s = m->slices; s;) {
+        struct ws_match_slices *next = s->next;
+        free(s);
+        s = next;
+    }
+    ws_arena_free(&m->names);
     *m = (ws_match){0};
 }
 

@@ -3,10 +3,12 @@
 #ifndef WS_MATCH_H
 #define WS_MATCH_H
 
+#include "arena.h"
 #include "report.h"
 
 typedef struct {
     const ws_report_tensor *a, *b; /* NULL: only in the other model */
+    float add;                     /* what convert added to the checkpoint's values */
     uint64_t heads;                /* not 0: convert regroups the checkpoint's rows per head for interleaved rotation */
     bool rearranged;               /* convert does more than that: values cannot be compared one by one */
 } ws_pair;
@@ -14,6 +16,8 @@ typedef struct {
 typedef struct {
     ws_pair *pairs; /* in the order of a; then what only b has */
     size_t n, cap;
+    struct ws_match_slices *slices; /* matrices of stacks, which are tensors of their own in the checkpoint */
+    ws_arena names;                 /* and their names, "STACK[3]" */
 } ws_match;
 
 /* A GGUF file of an architecture that is not described here cannot be matched with a checkpoint: WS_UNSUPPORTED.

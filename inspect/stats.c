@@ -141,10 +141,12 @@ static void measure_all(void *ctx, size_t begin, size_t end, int thread) {
     }
 }
 
-/* The pairs of base and model by the model's tensors. */
+/* The pairs of base and model by the model's tensors; stacks, which are matched slice by slice, go without. */
 static void pairs_by_tensor(ws_pair *pairs, const ws_match *m, const ws_report *r) {
-    for (size_t i = 0; i < m->n; i++)
-        if (m->pairs[i].b) pairs[m->pairs[i].b - r->tensors] = m->pairs[i];
+    for (size_t i = 0; i < m->n; i++) {
+        const ws_report_tensor *own = m->pairs[i].b ? ws_report_find(r, m->pairs[i].b->name) : NULL;
+        if (own == m->pairs[i].b && own) pairs[own - r->tensors] = m->pairs[i];
+    }
 }
 
 static void run_jobs(job *all, size_t n, int n_threads, bool quiet) {

@@ -158,3 +158,59 @@ Test(values, small_floats) {
         cr_expect(y == cases[i].value || (isnan(y) && isnan(cases[i].value)), "case %zu: %g", i, (double)y);
     }
 }
+
+/* ---- a GGUF file and a checkpoint ---- */
+
+static void write_checkpoint(const char *path, const char *const *names, const float *x, size_t n) {
+    ws_error err = {0};
+    ws_safetensors_writer *w;
+    cr_assert_eq(ws_safetensors_writer_new(&w, &err), WS_OK);
+    for (size_t i = 0; i < n; i++) ws_safetensors_add(w, names[i], WS_ST_F32, 2, (const uint64_t[]){3, 4});
+    cr_assert_eq(ws_safetensors_writer_begin(w, path, &err), WS_OK, "%s", err.msg);
+    for (size_t i = 0; i < n; i++) cr_assert_eq(ws_safetensors_write(w, x + 12 * i, 12 * sizeof *x, &err), WS_OK);
+    cr_assert_eq(ws_safetensors_writer_finish(w, &err), WS_OK, "%s", err.msg);
+}
+
+/* Experts are matrices of their own in the checkpoint, and one stack in the file. */
+Test(diff, stacks_are_compared_matrix_by_matrix, .init = set_up, .fini = tear_down) {
+    static const char *const names[] = {"model.layers.0.block_sparse_moe.experts.0.w1.weight",
+                                        "model.layers.0.block_sparse_moe.experts.1.w1.weight", "unknown"};
+    float x[36];
+    ws_error err = {0};
+    ws_gguf_writer *w;
+    test_fill(x, 36, 1);
+    snprintf(path_b, sizeof path_b, "%s/b.safetensors", dir);
+    write_checkpoint(path_b, names, x, 3);
+    x[12 + 5] += 1;
+    cr_assert_eq(ws_gguf_writer_new(&w, &err), WS_OK);
+    ws_gguf_put_str(w, "general.architecture", "llama");
+    ws_gguf_add_tensor(w, "blk.0.ffn_gate_exps.weight", WS_TYPE_F32, 3, (const uint64_t[]){4, 3, 2});
+    cr_assert_eq(ws_gguf_writer_begin(w, path_a, &err), WS_OK, "%s", err.msg);
+    cr_assert_eq(ws_gguf_write(w, x, 24 * sizeof *x, &err), WS_OK);
+    cr_assert_eq(ws_gguf_writer_finish(w, &err), WS_OK, "%s", err.msg);
+    ws_report *a = open_report(path_a), *b = open_report(path_b);
+    ws_diff d;
+    cr_assert_eq(ws_diff_run(&d, a, b, 2, true, &err), WS_OK, "%s", err.msg);
+    cr_assert_eq(d.n_tensors, 3);
+    cr_expect(d.counts[WS_SAME] == 1 && d.counts[WS_VALUES] == 1 && d.counts[WS_ONLY_B] == 1);
+    cr_expect_str_eq(d.tensors[0].pair.a->name, "blk.0.ffn_gate_exps.weight[1]");
+    cr_expect(d.tensors[0].distance.max_at == 5 && fabs(d.tensors[0].distance.max_error - 1) < 1e-6);
+    ws_diff_free(&d);
+    ws_report_close(a);
+    ws_report_close(b);
+}
+
+/* Norms that the checkpoint keeps as distances from one. */
+Test(diff, what_convert_added_is_added_here, .init = set_up, .fini = tear_down) {
+    static const float a[4] = {1.5f, 1, 0, -1}, b[4] = {0.5f, 0, -1, -2};
+    float *scratch = calloc(WS_COMPARE_SCRATCH, sizeof *scratch);
+    write_values(path_a, a, 4, 1, "a");
+    write_values(path_b, b, 4, 1, "b");
+    ws_report *ra = open_report(path_a), *rb = open_report(path_b);
+    ws_distance d;
+    ws_compare(&d, &(ws_pair){.a = &ra->tensors[0], .b = &rb->tensors[0], .add = 1}, ra, rb, scratch);
+    cr_expect(d.max_error == 0 && isinf(d.sqnr));
+    free(scratch);
+    ws_report_close(ra);
+    ws_report_close(rb);
+}
