@@ -310,7 +310,8 @@ def main():
     args = parser.parse_args()
     args.bin, args.oracle, args.shared = (p.resolve() for p in (args.bin, args.oracle, args.shared))
     score = Score()
-    with tempfile.TemporaryDirectory() as folder:
+    memory = Path("/dev/shm")  # where waiting for the disk costs nothing
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         r = Runner(args, Path(folder))
         make_files(r)
         for name, check in (("types", check_types), ("options", check_options), ("refusals", check_refusals),

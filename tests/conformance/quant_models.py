@@ -60,12 +60,12 @@ def blocks(rng, layers, row, kv, ff, experts, kind):
         p = f"blk.{layer}."
         tensors += [(p + "attn_k.weight", weights(rng, kv, row), kind),
                     (p + "attn_norm.weight", weights(rng, row), F32),
-                    (p + "attn_output.weight", weights(rng, 16, row), kind),
-                    (p + "attn_q.weight", weights(rng, 16, row), kind),
+                    (p + "attn_output.weight", weights(rng, 4, row), kind),
+                    (p + "attn_q.weight", weights(rng, 4, row), kind),
                     (p + "attn_v.weight", weights(rng, kv, row), kind),
-                    (p + f"ffn_down{exps}.weight", weights(rng, *stack, 8, ff), kind),
-                    (p + f"ffn_gate{exps}.weight", weights(rng, *stack, 8, row), kind),
-                    (p + f"ffn_up{exps}.weight", weights(rng, *stack, 8, row), kind)]
+                    (p + f"ffn_down{exps}.weight", weights(rng, *stack, 3, ff), kind),
+                    (p + f"ffn_gate{exps}.weight", weights(rng, *stack, 3, row), kind),
+                    (p + f"ffn_up{exps}.weight", weights(rng, *stack, 3, row), kind)]
         if experts:
             tensors.append((p + "ffn_gate_inp.weight", weights(rng, experts, row), F32))
     return tensors
@@ -87,10 +87,10 @@ def model(name):
     """(keys, tensors) of one of MODELS."""
     arch, layers, row, heads, kv_heads, ff, experts, output, kind, keys = MODELS[name]
     rng = np.random.default_rng(len(name) * 1000 + row)
-    tensors = [("token_embd.weight", weights(rng, 32, row), kind), ("output_norm.weight", weights(rng, row), F32)]
+    tensors = [("token_embd.weight", weights(rng, 8, row), kind), ("output_norm.weight", weights(rng, row), F32)]
     if output:
-        tensors.append(("output.weight", weights(rng, 32, row), kind))
-    tensors += blocks(rng, layers, row, 8, ff, experts, kind)
+        tensors.append(("output.weight", weights(rng, 8, row), kind))
+    tensors += blocks(rng, layers, row, 4, ff, experts, kind)
     return common_keys(arch, layers, row, heads, kv_heads, ff, experts) | keys, tensors
 
 
