@@ -4,6 +4,7 @@
 #include "data_file.h"
 #include "estimate_print.h"
 #include "flags.h"
+#include "main_vram_own_engine.h"
 #include "model_source.h"
 #include "retype.h"
 
@@ -14,15 +15,15 @@
 /* Types that llama.cpp offers for its cache. */
 static const char *const cache_types[] = {"f16", "f32", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "iq4_nl", "q4_0", NULL};
 static const char *const callers[] = {"server", "cli", "bindings", NULL};
-static const char *const engines[] = {"llama.cpp", "vllm", NULL};
+static const char *const engines[] = {"llama.cpp", "vllm", "weightsmith", NULL};
 static const char *const formats[] = {"text", "json", "markdown", "html", NULL};
 static const char *const switches[] = {"auto", "on", "off", NULL};
 
 /* llama-server shares one cache among this many slots unless it is told how many to use. */
-enum { SERVER_SLOTS = 4, MAX_SEQUENCES = 256, EXIT_DOES_NOT_FIT = 3, ALL = 1 << 20 };
+enum { SERVER_SLOTS = 4, MAX_SEQUENCES = 256, EXIT_DOES_NOT_FIT = 3, ALL = 1 << 20, DEFAULT_BATCH = 2048 };
 
 /* --fit without --ctx asks for this much, or what the model was trained on. */
-enum { WANTED_CTX = 8192, UNKNOWN_TRAINED = 32768, VLLM_BATCHED = 8192 };
+enum { WANTED_CTX = 8192, UNKNOWN_TRAINED = 32768, VLLM_BATCHED = 8192, OWN_BATCH = 512 };
 
 typedef struct {
     int64_t ctx, batch, ubatch, parallel; /* 0: not given */
@@ -178,10 +179,26 @@ static ws_status fill(answer *a, ws_blueprint *bp, const options *o, const char 
     return strcmp(o->engine, "vllm") == 0 ? ws_vllm_run(&a->vllm, bp, a->settled.n_ctx, &a->target, &v, err) : WS_OK;
 }
 
+/* infer, on the CPU. */
+static ws_status fill_own(answer *a, const ws_blueprint *bp, const options *o, const char *path, ws_error *err) {
+    options mine = *o;
+    if (o->gpu || o->apple || o->fit || o->gpu_layers >= 0)
+        return ws_fail(err, WS_USAGE, "--engine weightsmith runs on the CPU: no --gpu, --apple, --fit, --n-gpu-layers");
+    mine.cpu = true, mine.caller = "cli", mine.flash_attn = "on";
+    WS_TRY(pick_target(&a->target, &mine, err));
+    WS_TRY(settle(&a->settled, &mine, bp, &a->target, path, err));
+    a->settled.n_batch = a->settled.n_ubatch = o->batch == DEFAULT_BATCH ? OWN_BATCH : (uint64_t)o->batch;
+    if (ws_own_engine_run(&a->estimate, bp, &a->settled, a->settled.n_batch, (int)o->common.threads, err))
+        return ws_fail_in(err, "'%s'", path);
+    a->estimate.flash_attn = true; /* scores are never kept whole */
+    return ws_speed_bound(&a->speed, bp, &a->settled, &a->estimate, &a->target, err);
+}
+
 static ws_status estimate_model(const char *path, ws_blueprint *bp, options *o, ws_error *err) {
     static answer a; /* large, and there is one */
     const bool vllm = strcmp(o->engine, "vllm") == 0;
-    WS_TRY(fill(&a, bp, o, path, err));
+    const bool own = strcmp(o->engine, "weightsmith") == 0;
+    WS_TRY(own ? fill_own(&a, bp, o, path, err) : fill(&a, bp, o, path, err));
     if (vllm && !a.vllm.block_size)
         return ws_fail(err, WS_USAGE, "--engine vllm needs a GPU with memory of its own (--gpu)");
     const bool retyped = o->as || (o->fit && a.fit.n && !a.fit.plans[0].as_is);
@@ -192,11 +209,11 @@ static ws_status estimate_model(const char *path, ws_blueprint *bp, options *o, 
         .estimate = &a.estimate,
         .target = &a.target,
         .speed = &a.speed,
-        .caller = o->caller,
+        .caller = own ? "cli" : o->caller,
         .engine = o->engine,
         .as = retyped ? bp->file_type : NULL,
-        .llama_flags = a.llama,
-        .ollama_flags = a.ollama,
+        .llama_flags = *a.llama ? a.llama : NULL,
+        .ollama_flags = *a.ollama ? a.ollama : NULL,
         .vllm_flags = *a.vllm_flags ? a.vllm_flags : NULL,
         .fit = o->fit ? &a.fit : NULL,
         .vllm = vllm ? &a.vllm : NULL,
@@ -243,7 +260,7 @@ static ws_status run(const ws_args *args, options *o, ws_error *err) {
 }
 
 int main(int argc, char **argv) {
-    options o = {.batch = 2048,
+    options o = {.batch = DEFAULT_BATCH,
                  .ubatch = 512,
                  .flash_attn = "auto",
                  .caller = "server",
@@ -290,7 +307,8 @@ int main(int argc, char **argv) {
         {"as", 0, WS_OPT_TEXT, &o.as, "TYPE", "as if it were quantized to this: q4_k_m, iq4_xs, ...", 0, 0, NULL},
         {"fit", 0, WS_OPT_FLAG, &o.fit, NULL, "solve for what fits: context, type of the cache, quantization, layers",
          0, 0, NULL},
-        {"engine", 0, WS_OPT_CHOICE, &o.engine, "WHICH", "llama.cpp (default), vllm", 0, 0, engines},
+        {"engine", 0, WS_OPT_CHOICE, &o.engine, "WHICH", "llama.cpp (default), vllm, weightsmith (infer)", 0, 0,
+         engines},
         {"gpu-memory-utilization", 0, WS_OPT_REAL, &o.utilization, "X", "vLLM's share of each card (default 0.9)", 0.05,
          1, NULL},
         {"cheat-sheet", 0, WS_OPT_FLAG, &o.cheat_sheet, NULL,

@@ -119,6 +119,37 @@ static ws_status read_sliding(const reader *r) {
     return WS_OK;
 }
 
+/* Which layers keep a state is told by their having no KV heads (and, where layers do one thing, no feed-forward). */
+static ws_status read_hybrid(const reader *r) {
+    ws_blueprint *bp = r->bp;
+    const unsigned t = bp->style->traits;
+    uint64_t rope = 1;
+    if (t & WS_SHORT_CONV) {
+        WS_TRY(needed(r, "shortconv.l_cache", &bp->conv_kernel, MAX_HEADS));
+        WS_TRY(optional(r, "attention.sliding_window", &bp->window, UINT32_MAX));
+        bp->d_inner = bp->n_embd;
+    } else {
+        WS_TRY(needed(r, "ssm.conv_kernel", &bp->conv_kernel, MAX_HEADS));
+        WS_TRY(needed(r, "ssm.inner_size", &bp->d_inner, MAX_SIZE));
+        WS_TRY(needed(r, "ssm.state_size", &bp->d_state, MAX_HEADS));
+        WS_TRY(needed(r, "ssm.time_step_rank", &bp->dt_rank, MAX_SIZE));
+        WS_TRY(needed(r, "ssm.group_count", &bp->n_groups, MAX_HEADS));
+        if (!bp->d_inner || !bp->d_state || !bp->dt_rank || !bp->n_groups || bp->d_inner % bp->dt_rank ||
+            bp->d_inner % bp->n_groups)
+            return ws_fail(r->err, WS_FORMAT, "'%s': the sizes of the recurrent layers do not agree", path_of(r));
+    }
+    if (!bp->conv_kernel) return ws_fail(r->err, WS_FORMAT, "'%s': a convolution of no tokens", path_of(r));
+    WS_TRY(optional(r, "rope.scaling.finetuned", &rope, 1));
+    bp->no_rope = !rope;
+    for (size_t i = 0; i < bp->n_layer; i++) {
+        ws_bp_layer *l = &bp->layers[i];
+        if (t & WS_ONE_THING && l->n_ff) l->n_head_kv = 0;
+        l->sliding = bp->window && l->n_head_kv;
+        l->recurrent = t & WS_ONLY_STATES || (!l->n_head_kv && !(t & WS_ONE_THING && l->n_ff));
+    }
+    return WS_OK;
+}
+
 static ws_status read_states(const reader *r) {
     ws_blueprint *bp = r->bp;
     uint64_t interval = DEFAULT_ATTENTION_INTERVAL, norm = 0;
@@ -160,6 +191,7 @@ static ws_status read_layers(const reader *r) {
     WS_TRY(read_sliding(r));
     for (size_t i = 0; i < bp->n_layer_all; i++) WS_TRY(read_layer(r, i));
     if (bp->style->family == WS_FAMILY_MAMBA || bp->style->family == WS_FAMILY_DELTA_NET) WS_TRY(read_states(r));
+    if (bp->style->family == WS_FAMILY_HYBRID) WS_TRY(read_hybrid(r));
     if (bp->style->family == WS_FAMILY_GEMMA3N) WS_TRY(read_altup(r));
     return WS_OK;
 }
@@ -183,7 +215,7 @@ static ws_status read_experts(const reader *r) {
         WS_TRY(optional(r, "expert_gating_func", &gate, WS_GATE_SQRT_SOFTPLUS));
         WS_TRY(optional(r, "expert_weights_norm", &norm, 1));
         if (gate) bp->gate = (ws_gate)gate;
-        bp->expert_norm = norm;
+        bp->expert_norm = norm || traits & WS_NORM_EXPERTS;
     }
     return WS_OK;
 }

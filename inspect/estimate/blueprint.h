@@ -12,6 +12,7 @@ typedef enum {
     WS_FAMILY_LATENT,  /* DeepSeek's multi-head latent attention */
     WS_FAMILY_GEMMA3N,
     WS_FAMILY_MAMBA,
+    WS_FAMILY_HYBRID,    /* Mamba 2 or short convolutions, and attention between them */
     WS_FAMILY_DELTA_NET, /* Qwen3-Next and Qwen3.5: gated delta net, every n-th layer attends */
 } ws_family;
 
@@ -45,6 +46,10 @@ enum {
     WS_HIDDEN_KEPT = 1 << 27,      /* the last hidden state of all tokens is an output as well */
     WS_ONE_POSITION = 1 << 25,     /* one position per token, whatever the file says about sections */
     WS_PRE_NORM_SPLIT = 1 << 28,   /* norm of Q and K over whole rows, before they are cut into heads */
+    /* of hybrids; these bits mean nothing to others */
+    WS_SHORT_CONV = WS_PARALLEL,           /* convolutions of a few tokens, no other state */
+    WS_ONE_THING = WS_PARALLEL_ATTN_FIRST, /* a layer is a state, attention or feed-forward, with one norm */
+    WS_ONLY_STATES = WS_ROPE_IF_SLIDING,   /* no layer attends */
 };
 
 typedef struct {
@@ -83,7 +88,7 @@ typedef struct {
     bool dt_norm;
     bool four_positions;                                       /* per token: images have places, too */
     uint64_t n_altup, n_embd_altup, laurel_rank, altup_active; /* Gemma 3n */
-    bool final_cap, logit_scale, embd_scale, residual_scale, clamp_qkv, attn_scale;
+    bool no_rope, final_cap, logit_scale, embd_scale, residual_scale, clamp_qkv, attn_scale;
     /* Tensors: borrowed names and types, data unused. `sorted` is in the order of names. */
     const ws_tensor *tensors;
     const ws_tensor **sorted;

@@ -47,6 +47,7 @@ void ws_build_latent(ws_builder *b);
 void ws_build_gemma3n(ws_builder *b);
 void ws_build_mamba(ws_builder *b);
 void ws_build_delta_net(ws_builder *b);
+void ws_build_hybrid(ws_builder *b);
 
 /* ---- pieces ---- */
 
@@ -71,6 +72,10 @@ ws_node *ws_build_plain_norm(ws_builder *b, ws_node *x);
 ws_node *ws_mul_mat(ws_builder *b, const char *format, unsigned layer, ws_node *x);
 ws_node *ws_add_bias(ws_builder *b, ws_node *x, const char *format, unsigned layer);
 ws_node *ws_build_rope(ws_builder *b, ws_node *x, unsigned layer);
+
+/* A decoder's attention and feed-forward, with all variations: normalized x in, what is added to the residual out. */
+ws_node *ws_build_self_attention(ws_builder *b, ws_node *x, unsigned layer);
+ws_node *ws_build_feed_forward(ws_builder *b, ws_node *x, unsigned layer);
 
 /* Dense feed-forward; `infix` is "" or "_shexp" (names ffn_up_shexp, ...). */
 ws_node *ws_build_ffn(ws_builder *b, ws_node *x, const char *infix, unsigned layer);

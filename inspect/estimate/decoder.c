@@ -49,7 +49,7 @@ static qkv separate(ws_builder *b, ws_node *x, const ws_bp_layer *l, unsigned la
 }
 
 static bool rotates(const ws_builder *b, unsigned layer) {
-    if (traits(b) & WS_NO_ROPE) return false;
+    if (traits(b) & WS_NO_ROPE || b->bp->no_rope) return false;
     if (traits(b) & WS_ROPE_3_OF_4) return (layer + 1) % 4 != 0;
     if (traits(b) & WS_ROPE_IF_SLIDING) return b->bp->layers[layer].sliding || !b->p->any_sliding;
     return true;
@@ -68,7 +68,7 @@ static qkv rotate_qk(ws_builder *b, qkv r, unsigned layer) {
     return r;
 }
 
-static ws_node *attend(ws_builder *b, ws_node *x, unsigned layer) {
+ws_node *ws_build_self_attention(ws_builder *b, ws_node *x, unsigned layer) {
     const ws_bp_layer *l = &b->bp->layers[layer];
     const bool one = ws_weight(b, "blk.%u.attn_qkv.weight", layer);
     qkv r = one ? fused(b, x, l, layer) : separate(b, x, l, layer);
@@ -96,7 +96,7 @@ static ws_node *shared_expert(ws_builder *b, ws_node *x, unsigned layer) {
     return ws_op_same(g, WS_OP_MUL, y, gate);
 }
 
-static ws_node *feed_forward(ws_builder *b, ws_node *x, unsigned layer) {
+ws_node *ws_build_feed_forward(ws_builder *b, ws_node *x, unsigned layer) {
     if (!ws_weight(b, "blk.%u.ffn_gate_inp.weight", layer)) return ws_build_ffn(b, x, "", layer);
     ws_node *y = ws_build_experts(b, x, NULL, layer);
     if (!ws_weight(b, "blk.%u.ffn_up_shexp.weight", layer)) return y;
@@ -122,9 +122,9 @@ static ws_node *parallel_layer(ws_builder *b, ws_node *x, unsigned layer) {
     /* Falcon 40B has a norm of its own for attention. */
     const bool two = ws_weight(b, "blk.%u.attn_norm_2.weight", layer);
     ws_node *in = ws_build_norm(b, x, "blk.%u.attn_norm", (int)layer);
-    ws_node *attn = attend(b, two ? ws_build_norm(b, x, "blk.%u.attn_norm_2", (int)layer) : in, layer);
+    ws_node *attn = ws_build_self_attention(b, two ? ws_build_norm(b, x, "blk.%u.attn_norm_2", (int)layer) : in, layer);
     if (drops_here(b, layer)) attn = drop_rows(b, attn), x = drop_rows(b, x), in = drop_rows(b, in);
-    ws_node *ffn = feed_forward(b, in, layer);
+    ws_node *ffn = ws_build_feed_forward(b, in, layer);
     if (traits(b) & WS_PARALLEL_ATTN_FIRST) return ws_op_same(g, WS_OP_ADD, ws_op_same(g, WS_OP_ADD, attn, ffn), x);
     return ws_op_same(g, WS_OP_ADD, ws_op_same(g, WS_OP_ADD, ffn, x), attn);
 }
@@ -137,7 +137,7 @@ static ws_node *serial_layer(ws_builder *b, ws_node *x, unsigned layer) {
     const bool post = ws_weight(b, "blk.%u.post_attention_norm.weight", layer) && (ffn_norm || !before);
     ws_node *residual = x;
     ws_node *y = before ? ws_build_norm(b, x, "blk.%u.attn_norm", (int)layer) : x;
-    y = attend(b, y, layer);
+    y = ws_build_self_attention(b, y, layer);
     if (drops_here(b, layer)) y = drop_rows(b, y), residual = drop_rows(b, residual);
     if (post) y = ws_build_norm(b, y, "blk.%u.post_attention_norm", (int)layer);
     ws_node *mid = y = traits(b) & WS_RESIDUAL_FIRST ? ws_op_same(b->g, WS_OP_ADD, y, residual) : sum(b, y, residual);
@@ -145,7 +145,7 @@ static ws_node *serial_layer(ws_builder *b, ws_node *x, unsigned layer) {
         y = ws_build_norm(b, y, "blk.%u.ffn_norm", (int)layer);
     else if (before)
         y = ws_build_norm(b, y, "blk.%u.post_attention_norm", (int)layer);
-    y = feed_forward(b, y, layer);
+    y = ws_build_feed_forward(b, y, layer);
     if (ws_weight(b, "blk.%u.post_ffw_norm.weight", layer)) {
         y = ws_build_norm(b, y, "blk.%u.post_ffw_norm", (int)layer);
     }

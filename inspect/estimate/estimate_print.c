@@ -67,8 +67,10 @@ static void print_options(FILE *f, const ws_est_result *r) {
     if (e->n_streams > 1) fprintf(f, " as %" PRIu64 " x %" PRIu64, e->n_streams, e->n_ctx_seq);
     char k[TYPE_BYTES], v[TYPE_BYTES];
     flag_name(k, o->type_k), flag_name(v, o->type_v);
-    fprintf(f, ", K %s, V %s, micro-batch %" PRIu64 ", flash attention %s, as by llama.cpp's %s\n", k, v, o->n_ubatch,
-            e->flash_attn ? "on" : "off", r->caller);
+    fprintf(f, ", K %s, V %s, micro-batch %" PRIu64 ", flash attention %s, ", k, v, o->n_ubatch,
+            e->flash_attn ? "on" : "off");
+    const bool own = strcmp(r->engine, "weightsmith") == 0;
+    fprintf(f, "as by %s%s\n", own ? "infer" : "llama.cpp's ", own ? "" : r->caller);
     if (r->model->n_ctx_train && o->n_ctx > r->model->n_ctx_train)
         fprintf(f, "(more context than the %" PRIu64 " tokens the model was trained on)\n", r->model->n_ctx_train);
 }

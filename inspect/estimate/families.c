@@ -17,7 +17,9 @@ void ws_build_logits(ws_builder *b, ws_node *x, bool rows_dropped) {
     if (traits & WS_HIDDEN_KEPT) x->flags |= WS_NODE_OUTPUT;
     const bool norm_first = traits & WS_NORM_OUTPUT_KEPT;
     if (!rows_dropped && !norm_first) x = drop_rows(b, x);
-    x = ws_build_norm(b, x, "output_norm", -1);
+    /* LFM2's files call it by another name */
+    const bool other = !ws_weight(b, "output_norm.weight", 0) && ws_weight(b, "token_embd_norm.weight", 0);
+    x = ws_build_norm(b, x, other ? "token_embd_norm" : "output_norm", -1);
     if (norm_first) x->flags |= WS_NODE_OUTPUT;
     if (!rows_dropped && norm_first) x = drop_rows(b, x);
     x->flags |= WS_NODE_OUTPUT;
@@ -38,6 +40,7 @@ static void build(ws_builder *b) {
     case WS_FAMILY_LATENT: ws_build_latent(b); break;
     case WS_FAMILY_GEMMA3N: ws_build_gemma3n(b); break;
     case WS_FAMILY_MAMBA: ws_build_mamba(b); break;
+    case WS_FAMILY_HYBRID: ws_build_hybrid(b); break;
     case WS_FAMILY_DELTA_NET: ws_build_delta_net(b); break;
     }
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define MOE_KEYS (WS_EXPERTS_BY_KEY | WS_SIGMOID_EXPERTS)
+#define NEMOTRON (WS_ONE_THING | WS_NO_ROPE | WS_LATE_ROWS | WS_NORM_OUTPUT_KEPT | WS_GELU | MOE_KEYS)
 
 static const ws_style styles[] = {
     {"llama", WS_FAMILY_DECODER, WS_NORM_EXPERTS, 0, 0},
@@ -23,6 +24,12 @@ static const ws_style styles[] = {
     {"gpt-oss", WS_FAMILY_DECODER, WS_LATE_ROWS | WS_HIDDEN_KEPT | WS_SINKS | WS_WEIGHTS_SOFTMAX, 2, 0},
     {"deepseek2", WS_FAMILY_LATENT, WS_EXPERTS_BY_KEY | WS_NORM_OUTPUT_KEPT, 0, 0},
     {"mamba", WS_FAMILY_MAMBA, 0, 0, 0},
+    {"mamba2", WS_FAMILY_HYBRID, WS_ONLY_STATES, 0, 0},
+    {"granitehybrid", WS_FAMILY_HYBRID, WS_NORM_EXPERTS, 0, 0},
+    {"nemotron_h", WS_FAMILY_HYBRID, NEMOTRON, 0, 0},
+    {"nemotron_h_moe", WS_FAMILY_HYBRID, NEMOTRON, 0, 0},
+    {"lfm2", WS_FAMILY_HYBRID, WS_SHORT_CONV | WS_RESIDUAL_FIRST, 0, 0},
+    {"lfm2moe", WS_FAMILY_HYBRID, WS_SHORT_CONV | WS_RESIDUAL_FIRST | WS_NORM_EXPERTS | WS_EXPERTS_BY_KEY, 0, 0},
     {"qwen3next", WS_FAMILY_DELTA_NET, WS_NORM_EXPERTS | WS_SHARED_GATE | WS_LATE_ROWS | WS_NORM_OUTPUT_KEPT, 0, 0},
     {"smollm3", WS_FAMILY_DECODER, WS_ROPE_3_OF_4, 0, 0},
     {"glm4", WS_FAMILY_DECODER, WS_MERGED_GATE, 0, 0},

@@ -271,6 +271,20 @@ class Json(CliCase):
         for form in ("text", "json", "markdown", "html"):
             self.assertEqual(run("vram-estimate", "--cheat-sheet", "--format", form).returncode, 0)
 
+    def test_infer_takes_what_vram_estimate_says(self):
+        small = self.dir / "small.gguf"
+        self.assertEqual(run("convert", MODEL, small).returncode, 0)
+        ran = run("infer", small, "-p", "a b c", "-n", "1", "-c", "300", "-t", "2", "--json")
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        ran = json.loads(ran.stdout)
+        said = run("vram-estimate", small, "--engine", "weightsmith", "-c", "300", "-t", "2",
+                   "-b", str(ran["prompt_tokens"]), "--json")
+        self.assertEqual(said.returncode, 0, said.stderr)
+        host = json.loads(said.stdout)["host"]
+        self.assertEqual(host["kv_cache_bytes"] + host["compute_bytes"], ran["session_bytes"])
+        self.assertEqual(run("vram-estimate", small, "--engine", "weightsmith", "--gpu", "8GiB").returncode, 2)
+        self.assertEqual(run("vram-estimate", small, "--engine", "weightsmith", "-ctk", "q8_0").returncode, 1)
+
     def test_strings_cannot_drive_the_terminal(self):
         evil = b"\x1b]0;owned\x07\xff\xfe"
         path = self.file("evil.gguf", gguf(pairs=[ARCH, pair("general.name", 8, string(evil))]))
