@@ -225,7 +225,7 @@ static ws_status estimate_model(const char *path, ws_blueprint *bp, options *o, 
 static ws_status estimate(const char *model, options *o, ws_error *err) {
     ws_blueprint *bp = NULL;
     char *path = NULL;
-    ws_status status = ws_model_open(&bp, &path, model, err);
+    ws_status status = ws_model_source_open(&bp, &path, model, err);
     if (!status && o->as) status = ws_blueprint_retype(bp, o->as, err);
     if (!status) status = estimate_model(path, bp, o, err);
     ws_blueprint_close(bp);

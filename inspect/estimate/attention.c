@@ -128,7 +128,7 @@ ws_node *ws_build_attention(ws_builder *b, ws_node *q, ws_node *k, ws_node *v, u
     x = rotate(b, x, in->v_rotation);
     if (bare) return x;
     x = ws_mul_mat(b, "blk.%u.attn_output.weight", layer, x);
-    return ws_add_bias(b, x, "blk.%u.attn_output.bias", layer);
+    return ws_build_bias(b, x, "blk.%u.attn_output.bias", layer);
 }
 
 /* ---- states ---- */

@@ -174,7 +174,7 @@ ws_node *ws_mul_mat(ws_builder *b, const char *format, unsigned layer, ws_node *
     return ws_op_mul_mat(b->g, ws_need_weight(b, format, layer), x);
 }
 
-ws_node *ws_add_bias(ws_builder *b, ws_node *x, const char *format, unsigned layer) {
+ws_node *ws_build_bias(ws_builder *b, ws_node *x, const char *format, unsigned layer) {
     ws_node *bias = ws_weight(b, format, layer);
     return bias ? ws_op_same(b->g, WS_OP_ADD, x, bias) : x;
 }
@@ -198,7 +198,7 @@ static const char *ffn_name(char buf[NAME_BYTES], const char *what, const char *
 static ws_node *ffn_half(ws_builder *b, ws_node *x, const char *what, const char *infix, unsigned layer) {
     char name[NAME_BYTES];
     x = ws_mul_mat(b, ffn_name(name, what, infix, "weight"), layer, x);
-    return ws_add_bias(b, x, ffn_name(name, what, infix, "bias"), layer);
+    return ws_build_bias(b, x, ffn_name(name, what, infix, "bias"), layer);
 }
 
 ws_node *ws_build_ffn(ws_builder *b, ws_node *x, const char *infix, unsigned layer) {
@@ -317,7 +317,7 @@ ws_node *ws_build_experts(ws_builder *b, ws_node *x, ws_node *logits, unsigned l
         return &g->dummy;
     }
     if (!logits) logits = ws_mul_mat(b, "blk.%u.ffn_gate_inp.weight", layer, x);
-    logits = ws_add_bias(b, logits, "blk.%u.ffn_gate_inp.bias", layer);
+    logits = ws_build_bias(b, logits, "blk.%u.ffn_gate_inp.bias", layer);
     ws_node *ids = NULL, *w = choose_experts(b, logits, used, layer, &ids);
     x = ws_op_reshape(g, x, x->ne[0], 1, x->ne[1], 1);
     if (before) x = ws_op_same(g, WS_OP_MUL, ws_op_repeat_4d(g, x, x->ne[0], used, x->ne[2], 1), w);

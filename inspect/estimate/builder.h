@@ -70,7 +70,7 @@ ws_node *ws_build_out_ids(ws_builder *b);
 ws_node *ws_build_norm(ws_builder *b, ws_node *x, const char *stem, int layer);
 ws_node *ws_build_plain_norm(ws_builder *b, ws_node *x);
 ws_node *ws_mul_mat(ws_builder *b, const char *format, unsigned layer, ws_node *x);
-ws_node *ws_add_bias(ws_builder *b, ws_node *x, const char *format, unsigned layer);
+ws_node *ws_build_bias(ws_builder *b, ws_node *x, const char *format, unsigned layer);
 ws_node *ws_build_rope(ws_builder *b, ws_node *x, unsigned layer);
 
 /* A decoder's attention and feed-forward, with all variations: normalized x in, what is added to the residual out. */

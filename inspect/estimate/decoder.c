@@ -19,7 +19,7 @@ static ws_node *part(ws_builder *b, ws_node *all, uint64_t head, uint64_t n, uin
 static qkv fused(ws_builder *b, ws_node *x, const ws_bp_layer *l, unsigned layer) {
     ws_graph *g = b->g;
     ws_node *all = ws_mul_mat(b, "blk.%u.attn_qkv.weight", layer, x);
-    all = ws_add_bias(b, all, "blk.%u.attn_qkv.bias", layer);
+    all = ws_build_bias(b, all, "blk.%u.attn_qkv.bias", layer);
     if (b->bp->clamp_qkv) all = ws_op_same(g, WS_OP_CLAMP, all, NULL);
     const uint64_t q = l->n_head * l->head_k, k = l->n_head_kv * l->head_k;
     return (qkv){part(b, all, l->head_k, l->n_head, 0), part(b, all, l->head_k, l->n_head_kv, q),
@@ -28,7 +28,7 @@ static qkv fused(ws_builder *b, ws_node *x, const ws_bp_layer *l, unsigned layer
 
 static ws_node *projected(ws_builder *b, ws_node *x, const char *weight, const char *bias, unsigned layer) {
     x = ws_mul_mat(b, weight, layer, x);
-    x = ws_add_bias(b, x, bias, layer);
+    x = ws_build_bias(b, x, bias, layer);
     return b->bp->clamp_qkv ? ws_op_same(b->g, WS_OP_CLAMP, x, NULL) : x;
 }
 

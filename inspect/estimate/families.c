@@ -27,7 +27,7 @@ void ws_build_logits(ws_builder *b, ws_node *x, bool rows_dropped) {
     if (!head) head = ws_weight_on(b, "token_embd.weight", b->p->output_backend);
     if (!head) return;
     x = ws_op_mul_mat(b->g, head, x);
-    x = ws_add_bias(b, x, "output.bias", 0);
+    x = ws_build_bias(b, x, "output.bias", 0);
     if (b->bp->final_cap) x = scale(b, activate(b, scale(b, x)));
     if (b->bp->logit_scale) x = scale(b, x);
     x->flags |= WS_NODE_OUTPUT;

@@ -52,11 +52,11 @@ static ws_node *mamba2(ws_builder *b, ws_node *x, unsigned il) {
     ws_node *dt = ws_op_view_3d(g, all, rank, t, n, all->nb[1], all->nb[2], (inner + channels) * 4);
     ws_node *conv = remember(b, ws_op_transpose(g, xbc), channels, il);
     ws_node *y = ws_op_ssm_conv(g, conv, ws_need_weight(b, "blk.%u.ssm_conv1d.weight", il));
-    y = ws_op_unary(g, WS_UNARY_OTHER, ws_add_bias(b, y, "blk.%u.ssm_conv1d.bias", il));
+    y = ws_op_unary(g, WS_UNARY_OTHER, ws_build_bias(b, y, "blk.%u.ssm_conv1d.bias", il));
     ws_node *in = heads(b, y, head, rank, 0);
     ws_node *bb = heads(b, y, bp->d_state, bp->n_groups, inner);
     ws_node *cc = heads(b, y, bp->d_state, bp->n_groups, inner + groups);
-    dt = ws_add_bias(b, ws_op_cont(g, dt), "blk.%u.ssm_dt.bias", il);
+    dt = ws_build_bias(b, ws_op_cont(g, dt), "blk.%u.ssm_dt.bias", il);
     ws_node *scanned = scan(b, in, dt, bb, cc, il);
     const uint64_t ne[4] = {head, rank, t, n}, row = inner * 4;
     ws_node *out = ws_op_view(g, scanned, ne, in->nb[1], row, row * t, 0);

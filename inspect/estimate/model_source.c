@@ -201,7 +201,7 @@ static ws_status open_folder(ws_blueprint **out, char **path, const char *folder
     return ws_blueprint_from_gguf(out, g, err);
 }
 
-ws_status ws_model_open(ws_blueprint **out, char **path, const char *model, ws_error *err) {
+ws_status ws_model_source_open(ws_blueprint **out, char **path, const char *model, ws_error *err) {
     *out = NULL, *path = NULL;
     if (ws_is_dir(model)) return open_folder(out, path, model, err);
     if (ws_file_exists(model)) {

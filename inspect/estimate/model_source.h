@@ -7,7 +7,7 @@
 
 /* *path is what was opened, to free; also on failure NULL or a path. Names are looked up below $OLLAMA_MODELS or
  * ~/.ollama/models, ~/.lmstudio/models, ~/.cache/lm-studio/models, Jan's data folder. */
-WS_MUST_CHECK ws_status ws_model_open(ws_blueprint **out, char **path, const char *model, ws_error *err);
+WS_MUST_CHECK ws_status ws_model_source_open(ws_blueprint **out, char **path, const char *model, ws_error *err);
 
 /* The blob that an Ollama name stands for below `store`; NULL without an error when it has no such model. */
 WS_MUST_CHECK ws_status ws_ollama_find(char **path, const char *store, const char *name, ws_error *err);

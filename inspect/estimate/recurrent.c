@@ -47,7 +47,7 @@ static ws_node *mamba_mix(ws_builder *b, ws_node *x, ws_node *z, unsigned il) {
     } else {
         dt = ws_op_cont(g, dt);
     }
-    dt = ws_add_bias(b, ws_mul_mat(b, "blk.%u.ssm_dt.weight", il, dt), "blk.%u.ssm_dt.bias", il);
+    dt = ws_build_bias(b, ws_mul_mat(b, "blk.%u.ssm_dt.weight", il, dt), "blk.%u.ssm_dt.bias", il);
     ws_node *cur = x;
     x = ws_op_reshape(g, x, 1, bp->d_inner, t, n);
     ws_node *scanned = mamba_scan(b, x, dt, bc, cc, il);
@@ -69,7 +69,7 @@ static ws_node *mamba_layer(ws_builder *b, ws_node *x, unsigned il) {
     ws_node *last = ws_op_view_3d(g, conv, bp->conv_kernel - 1, d, n, conv->nb[1], conv->nb[2], t * conv->nb[0]);
     ws_graph_expand(g, ws_op_cpy(g, last, ws_op_view_1d(g, b->conv[il], width * n, 0)));
     ws_node *y = ws_op_ssm_conv(g, conv, ws_need_weight(b, "blk.%u.ssm_conv1d.weight", il));
-    y = activate(b, ws_add_bias(b, y, "blk.%u.ssm_conv1d.bias", il));
+    y = activate(b, ws_build_bias(b, y, "blk.%u.ssm_conv1d.bias", il));
     y = mamba_mix(b, y, z, il);
     return ws_op_reshape(g, y, y->ne[0], t * n, 1, 1);
 }
@@ -206,7 +206,7 @@ static ws_node *delta_attention(ws_builder *b, ws_node *x, unsigned il) {
 }
 
 static ws_node *projected(ws_builder *b, const char *weight, const char *bias, ws_node *x, unsigned il) {
-    return ws_add_bias(b, ws_mul_mat(b, weight, il, x), bias, il);
+    return ws_build_bias(b, ws_mul_mat(b, weight, il, x), bias, il);
 }
 
 /* One product holds query and gate of every head. */

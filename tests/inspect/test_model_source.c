@@ -121,11 +121,11 @@ Test(model_source, what_is_no_model_is_an_error) {
     ws_error err = {0};
     setenv("HOME", dir, 1);
     unsetenv("OLLAMA_MODELS");
-    cr_assert_eq(ws_model_open(&bp, &path, "nonsense:7b", &err), WS_IO);
+    cr_assert_eq(ws_model_source_open(&bp, &path, "nonsense:7b", &err), WS_IO);
     cr_assert(strstr(err.msg, "nonsense:7b"), "%s", err.msg);
     free(path);
-    cr_assert_eq(ws_model_open(&bp, &path, "/nowhere/model.gguf", &err), WS_IO);
+    cr_assert_eq(ws_model_source_open(&bp, &path, "/nowhere/model.gguf", &err), WS_IO);
     free(path);
-    cr_assert_eq(ws_model_open(&bp, &path, dir, &err), WS_FORMAT, "an empty folder");
+    cr_assert_eq(ws_model_source_open(&bp, &path, dir, &err), WS_FORMAT, "an empty folder");
     free(path);
 }
