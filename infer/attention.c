@@ -32,6 +32,9 @@ typedef struct {
     ws_softmax softmax[MAX_ROWS];
 } tile;
 
+/* Is the cache quantized? */
+static bool is_expanded(const ws_attention *a) { return a->e->k.expand_keys[a->cache->type] != NULL; }
+
 static size_t row_token(const tile *t, size_t i) { return (t->first + i) / t->w->group; }
 static size_t row_head(const tile *t, size_t i) { return t->head_kv * t->w->group + (t->first + i) % t->w->group; }
 
@@ -57,6 +60,7 @@ static void start(tile *t, float *scratch) {
         if (a->sinks) t->softmax[i] = (ws_softmax){.max = a->sinks[row_head(t, i)], .sum = {1}};
         memcpy(t->q + i * head_k, a->q + row_token(t, i) * a->q_stride + row_head(t, i) * head_k,
                head_k * sizeof *t->q);
+        if (is_expanded(a)) ws_cache_turn(t->q + i * head_k, head_k);
     }
 }
 
@@ -95,7 +99,7 @@ static void expand_span(const tile *t, size_t span, size_t n_keys) {
 static void attend_span(tile *t, size_t span, size_t n_keys) {
     const ws_attention *a = t->w->a;
     const ws_cache *c = a->cache;
-    const bool expanded = a->e->k.expand_keys[c->type];
+    const bool expanded = is_expanded(a);
     const ws_attn_kernel *kernel = &a->e->k.attn[expanded ? WS_TYPE_F32 : c->type];
     if (expanded) expand_span(t, span, n_keys);
     const ws_attn_job job = {
@@ -126,6 +130,7 @@ static void finish(const tile *t) {
         for (int l = 0; l < WS_LANES; l++) sum += lane[l];
         float *out = a->out + row_token(t, i) * a->out_stride + row_head(t, i) * head_v;
         for (size_t c = 0; c < head_v; c++) out[c] = acc[c] / sum;
+        if (is_expanded(a)) ws_cache_turn(out, head_v);
     }
 }
 

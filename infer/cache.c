@@ -3,6 +3,7 @@
 #include "alloc.h"
 #include "kernels.h"
 
+#include <math.h>
 #include <string.h>
 
 bool ws_cache_can_hold(ws_dtype type) {
@@ -67,24 +68,54 @@ static void store_column(const uint8_t *from, size_t n, size_t bytes, uint8_t *t
     for (size_t i = 0; i < n; i++) memcpy(tile + (i * WS_LANES + column) * bytes, from + i * bytes, bytes);
 }
 
-/* Up to n elements at a time, as floats in a buffer, the rest of it zeros. */
-static const float *piece(const float *x, size_t n, size_t left, float *buffer) {
-    if (left >= n) return x;
-    memset(buffer, 0, n * sizeof *buffer);
-    memcpy(buffer, x, left * sizeof *buffer);
-    return buffer;
+/* One round of the transform: sums and differences of elements `step` apart. */
+static void butterfly(float *x, size_t n, size_t step) {
+    for (size_t i = 0; i < n; i += 2 * step)
+        for (size_t j = i; j < i + step; j++) {
+            const float a = x[j], b = x[j + step];
+            x[j] = a + b;
+            x[j + step] = a - b;
+        }
 }
 
-enum { BLOCK = 32, MAX_BLOCK_BYTES = 34, SCALE_BYTES = 2 };
+enum { MAX_TURN = 64, BLOCK = 32, MAX_BLOCK_BYTES = 34, SCALE_BYTES = 2 };
+
+static void turn(float *x, size_t n, size_t size) {
+    const float scale = 1.0f / sqrtf((float)size);
+    for (size_t at = 0; at < n; at += size) {
+        for (size_t step = 1; step < size; step *= 2) butterfly(x + at, size, step);
+        for (size_t i = 0; i < size; i++) x[at + i] *= scale;
+    }
+}
+
+/* The largest power of two up to MAX_TURN that divides n. */
+static size_t turn_size(size_t n) {
+    const size_t divides = n & -n;
+    return divides < MAX_TURN ? divides : MAX_TURN;
+}
+
+void ws_cache_turn(float *x, size_t n) { turn(x, n, turn_size(n)); }
+
+/* Blocks of MAX_TURN elements from `at` on, turned and filled up with zeros; the number of blocks that are needed. */
+static size_t turned_blocks(const ws_cache *c, const float *x, size_t n_head, size_t at, uint8_t *blocks) {
+    float part[MAX_TURN] = {0};
+    const size_t n = n_head - at < MAX_TURN ? n_head - at : MAX_TURN, n_blocks = (n + BLOCK - 1) / BLOCK;
+    memcpy(part, x + at, n * sizeof *part);
+    turn(part, n, turn_size(n_head));
+    c->format->from_float(part, blocks, n_blocks);
+    return n_blocks;
+}
 
 static void store_key_blocks(const ws_cache *c, const float *k, uint8_t *tile, size_t column) {
     const size_t bytes = ws_dtype_get(c->type)->block_bytes;
-    for (size_t i = 0; i < c->head_k; i += BLOCK, tile += WS_LANES * bytes) {
-        float buffer[BLOCK];
-        uint8_t block[MAX_BLOCK_BYTES];
-        c->format->from_float(piece(k + i, BLOCK, c->head_k - i, buffer), block, 1);
-        store_column(block, 1, SCALE_BYTES, tile, column);
-        store_column(block + SCALE_BYTES, bytes - SCALE_BYTES, 1, tile + WS_LANES * SCALE_BYTES, column);
+    uint8_t blocks[MAX_TURN / BLOCK * MAX_BLOCK_BYTES];
+    for (size_t at = 0; at < c->head_k; at += MAX_TURN) {
+        const size_t n = turned_blocks(c, k, c->head_k, at, blocks);
+        for (size_t i = 0; i < n; i++, tile += WS_LANES * bytes) {
+            const uint8_t *block = blocks + i * bytes;
+            store_column(block, 1, SCALE_BYTES, tile, column);
+            store_column(block + SCALE_BYTES, bytes - SCALE_BYTES, 1, tile + WS_LANES * SCALE_BYTES, column);
+        }
     }
 }
 
@@ -100,9 +131,11 @@ static void store_key_floats(const ws_cache *c, const float *k, uint8_t *tile, s
 
 static void store_value_blocks(const ws_cache *c, const float *v, uint8_t *to) {
     const size_t bytes = ws_dtype_get(c->type)->block_bytes;
-    for (size_t i = 0; i < c->head_v; i += BLOCK, to += bytes) {
-        float buffer[BLOCK];
-        c->format->from_float(piece(v + i, BLOCK, c->head_v - i, buffer), to, 1);
+    uint8_t blocks[MAX_TURN / BLOCK * MAX_BLOCK_BYTES];
+    for (size_t at = 0; at < c->head_v; at += MAX_TURN) {
+        const size_t n = turned_blocks(c, v, c->head_v, at, blocks);
+        memcpy(to, blocks, n * bytes);
+        to += n * bytes;
     }
 }
 

@@ -33,6 +33,10 @@ void ws_cache_init(ws_cache *c, const ws_hparams *hp, ws_dtype type, uint64_t n_
 const void *ws_cache_keys(const ws_cache *c, size_t layer, size_t head, size_t at);
 const void *ws_cache_values(const ws_cache *c, size_t layer, size_t head, size_t at);
 
+/* Turn a head's n elements as those of a cache of blocks are: by the orthonormal Hadamard matrix of the largest power
+ * of two up to 64 that divides n. Twice is not at all. */
+void ws_cache_turn(float *x, size_t n);
+
 /* Keep one token's keys (n_head_kv * head_k floats) and values. */
 void ws_cache_store(const ws_cache *c, size_t layer, size_t position, const float *k, const float *v);
 

@@ -2,8 +2,6 @@
 
 #include "cpu.h"
 
-#include <string.h>
-
 /* Slowest first; a later row overwrites what it improves. */
 static const struct {
     uint32_t needs;
@@ -25,7 +23,7 @@ static const struct {
 };
 
 void ws_kernels_init(ws_kernels *k, uint32_t cpu_flags) {
-    memset(k, 0, sizeof *k);
+    *k = (ws_kernels){.cpu_flags = cpu_flags};
     for (size_t i = 0; i < sizeof isas / sizeof *isas; i++)
         if ((isas[i].needs & cpu_flags) == isas[i].needs) isas[i].init(k);
 }

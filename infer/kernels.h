@@ -90,7 +90,7 @@ typedef struct {
     bool add; /* go on from the sums in y; false: from zero */
 } ws_panel_job;
 
-/* How a quantized type is multiplied; a row without `decode` is a type that is not.
+/* How a quantized type is multiplied; a row without `decode` is a type that has no such form.
  * `decode`: n_blocks blocks of 16 rows into panels of 32 columns each. `decode_few` does it for fewer rows, too; those
  * that there are not decode as the last one.
  * `mul`: y[t][r] = sum over panels p, from left to right, of the operations (S: the integer sum of quant times
@@ -145,6 +145,7 @@ typedef struct {
 } ws_softmax;
 
 typedef struct {
+    uint32_t cpu_flags; /* that the table was filled for */
     ws_panel_kernel panel[WS_TYPE_COUNT];
     void (*mul_float[WS_TYPE_COUNT])(const ws_float_job *job); /* NULL: not a float type */
     ws_attn_kernel attn[WS_TYPE_COUNT];                        /* by type of the KV cache; F16 and F32 */

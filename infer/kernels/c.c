@@ -133,13 +133,21 @@ static void decode_q6_k(const void *block, ws_panel *out, int r) {
     }
 }
 
+/* A single token waits for memory: ask for as many bytes of the 16 rows that follow as are being read. */
+static void fetch(const ws_block_rows *rows, size_t block, size_t bytes) {
+    const char *ahead = (const char *)rows->base + WS_LANES * (rows->stride + block * bytes);
+    for (size_t i = 0; i < WS_LANES * bytes; i += 64) __builtin_prefetch(ahead + i, 0, 1);
+}
+
 static void decode_rows(const ws_block_rows *rows, size_t n_blocks, ws_panel *out, size_t block_bytes,
                         size_t block_panels, decode_row *decode) {
-    for (size_t b = 0; b < n_blocks; b++)
+    for (size_t b = 0; b < n_blocks; b++) {
+        fetch(rows, b, block_bytes);
         for (size_t r = 0; r < WS_LANES; r++) {
             const size_t row = r < rows->n ? r : rows->n - 1;
             decode(rows->base + row * rows->stride + b * block_bytes, out + b * block_panels, (int)r);
         }
+    }
 }
 
 /* The types: X(prefix, ID, halves, min, low, high) */
