@@ -163,7 +163,14 @@ static void decode_rows(const ws_block_rows *rows, size_t n_blocks, ws_panel *ou
     X(q5_k, Q5_K, false, true, 0, 31)                                                                                  \
     X(q6_k, Q6_K, true, false, -32, 31)                                                                                \
     X(iq4_nl, IQ4_NL, false, false, -127, 113)                                                                         \
-    X(iq4_xs, IQ4_XS, false, false, -127, 113)
+    X(iq4_xs, IQ4_XS, false, false, -127, 113)                                                                         \
+    X(iq2_xxs, IQ2_XXS, false, false, -43, 43)                                                                         \
+    X(iq2_xs, IQ2_XS, true, false, -43, 43)                                                                            \
+    X(iq2_s, IQ2_S, true, false, -43, 43)                                                                              \
+    X(iq3_xxs, IQ3_XXS, false, false, -62, 62)                                                                         \
+    X(iq3_s, IQ3_S, false, false, -15, 15)                                                                             \
+    X(iq1_s, IQ1_S, false, false, -9, 9)                                                                               \
+    X(iq1_m, IQ1_M, true, false, -9, 9)
 
 #define DECODE(name, ID, halves, min, low, high)                                                                       \
     static void rows_##name(const ws_block_rows *rows, size_t n_blocks, ws_panel *out) {                               \
