@@ -67,6 +67,68 @@ typedef struct WS_PACKED {
 } ws_q8_0;
 WS_CHECK_SIZE(Q8_0, ws_q8_0);
 
+/* Q1_0: x = d or -d
+ *
+ *     | d  d | qs: 16 bytes; bit i of byte k is 1 where element 8 k + i is not below 0 | */
+typedef struct WS_PACKED {
+    uint16_t d;
+    uint8_t qs[16];
+} ws_q1_0;
+WS_CHECK_SIZE(Q1_0, ws_q1_0);
+
+/* Q2_0: x = d * (q - 1), q in 0..3
+ *
+ *     | d  d | q3 q2 q1 q0 | q7 q6 q5 q4 | ... | q63 q62 q61 q60 |
+ *              one byte each, two bits a quant */
+typedef struct WS_PACKED {
+    uint16_t d;
+    uint8_t qs[16];
+} ws_q2_0;
+WS_CHECK_SIZE(Q2_0, ws_q2_0);
+
+/* TQ1_0: x = d * (q - 1), q in 0..2, five quants to a byte
+ *
+ *     | qs: 32 bytes of quants 0..159 | qs: 16 bytes of quants 160..239 | qh: 4 bytes of quants 240..255 | d  d |
+ *
+ *     A byte is 256 * 0.abcde (to base 3), rounded up; in a group of n bytes, byte l has the quants l, l + n, ... l + 4
+ * n of the group as its digits a to e. In qh there are only four, and e is 0. */
+typedef struct WS_PACKED {
+    uint8_t qs[48];
+    uint8_t qh[4];
+    uint16_t d;
+} ws_tq1_0;
+WS_CHECK_SIZE(TQ1_0, ws_tq1_0);
+
+/* TQ2_0: x = d * (q - 1), q in 0..2
+ *
+ *     | qs: 64 bytes of two-bit quants, in the order of the K-quants | d  d | */
+typedef struct WS_PACKED {
+    uint8_t qs[64];
+    uint16_t d;
+} ws_tq2_0;
+WS_CHECK_SIZE(TQ2_0, ws_tq2_0);
+
+/* MXFP4: x = 2^(e - 127) * f, f one of 0, 0.5, 1, 1.5, 2, 3, 4, 6 and their negatives: q's bits are a sign, two of
+ * exponent and one of mantissa (E2M1)
+ *
+ *     | e | q16 q0 | q17 q1 | ... | q31 q15 |
+ *       1 B    one byte each: high nibble, low nibble */
+typedef struct WS_PACKED {
+    uint8_t e;
+    uint8_t qs[16];
+} ws_mxfp4;
+WS_CHECK_SIZE(MXFP4, ws_mxfp4);
+
+/* NVFP4: x = d[s] * f, s = element / 16, f as in MXFP4
+ *
+ *     | d0 | d1 | d2 | d3 | qs: 8 bytes for each s: | q[16 s + l + 8] | q[16 s + l] |  l = 0..7 |
+ *       one byte each: 0, four bits of exponent (bias 7), three of mantissa (UE4M3) */
+typedef struct WS_PACKED {
+    uint8_t d[4];
+    uint8_t qs[32];
+} ws_nvfp4;
+WS_CHECK_SIZE(NVFP4, ws_nvfp4);
+
 /* K-quants: super-blocks of 256 elements, cut into sub-blocks of 16 or 32 with integer scales of their own.
  *
  * Where quants have two bits, byte l of a half h (0, 1) of the super-block holds four elements that lie 32 apart:

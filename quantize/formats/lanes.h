@@ -207,4 +207,10 @@ V_INLINE void v_store_halves(void *dst, size_t stride, vu32 halves, size_t live)
         memcpy((uint8_t *)dst + lane * stride, (const uint8_t *)&halves + 4 * lane, 2);
 }
 
+/* The same with the low 8 bits. */
+V_INLINE void v_store_bytes(void *dst, size_t stride, vu32 bytes, size_t live) {
+    for (size_t lane = 0; lane < live; lane++)
+        memcpy((uint8_t *)dst + lane * stride, (const uint8_t *)&bytes + 4 * lane, 1);
+}
+
 #endif

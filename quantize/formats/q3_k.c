@@ -4,20 +4,44 @@
 #include "two_bits.h"
 
 typedef struct {
+    const vf32 *x;
     vf32 l[16]; /* the quants, -4..3 */
     vf32 sum_lx, sum_l2;
 } search_state;
 
+/* The quants for the scale that takes the extreme element to -4. Returns the lanes that are not zero. */
+static inline vi32 begin(search_state *s, const vf32 *x) {
+    const vf32 extreme = v_extreme(x, 16), inverse = -4.0f / extreme;
+    s->x = x;
+    s->sum_lx = s->sum_l2 = v_set(0);
+    for (int i = 0; i < 16; i++) {
+        const vf32 w = x[i] * x[i];
+        s->l[i] = v_float(symmetric_quant(inverse * x[i], 4));
+        s->sum_lx += w * x[i] * s->l[i];
+        s->sum_l2 += w * s->l[i] * s->l[i];
+    }
+    return ~v_lt(v_abs(extreme), v_set(WS_ZERO_BELOW));
+}
+
+/* Lanes in which refine() might change element i: where x * others_l2 / others_lx may not be nearest to l. That it
+ * surely is can be seen without the division, with room for the errors of these products. None are where the scale is
+ * negative, half of all: so is sum_lx there. */
+V_INLINE vi32 unsettled(const search_state *s, int i) {
+    const vf32 x = s->x[i], l = s->l[i], w = x * x;
+    const vf32 lx = s->sum_lx - w * x * l, l2 = s->sum_l2 - w * l * l;
+    const vf32 product = x * l2, bounded = v_max(lx * -4.25f, v_min(lx * 3.25f, product));
+    /* The second: v_nearest() of what is beyond 2^22 is no matter of bounds. */
+    const vi32 settled = v_lt(v_abs(bounded - lx * l), lx * 0.499f) & v_lt(v_abs(product), lx * 0x1p20f);
+    return v_lt(v_set(0), lx) & ~settled;
+}
+
 /* Element i takes the quant that is best given the others, if that raises (sum w x l)^2 / sum w l^2, w = x^2. Returns
  * the lanes that it changed. */
-V_INLINE vi32 refine(search_state *s, vf32 x, int i) {
-    const vf32 w = x * x, wx = w * x, l = s->l[i];
+V_INLINE vi32 refine(search_state *s, int i) {
+    const vf32 x = s->x[i], l = s->l[i], w = x * x, wx = w * x;
     const vf32 others_lx = s->sum_lx - wx * l, others_l2 = s->sum_l2 - w * l * l;
     const vf32 quant = v_float(symmetric_quant(x * others_l2 / others_lx, 4));
     const vi32 candidate = v_lt(v_set(0), others_lx) & v_ne(quant, l);
-    /* The usual case after the first round. The branch is faster than going on: predicted, it lets the processor
-     * start on the next element, for which it would otherwise wait (the division). */
-    if (!v_any(candidate)) return vi_set(0);
     const vf32 lx = others_lx + wx * quant, l2 = others_l2 + w * quant * quant;
     const vi32 better = candidate & v_lt(v_set(0), l2) & v_lt(s->sum_lx * s->sum_lx * l2, lx * lx * s->sum_l2);
     s->l[i] = v_select(better, quant, l);
@@ -26,24 +50,65 @@ V_INLINE vi32 refine(search_state *s, vf32 x, int i) {
     return better;
 }
 
-/* The scale of a sub-block; its quants go to q. A lane in which a round changed nothing stays as it is. */
-static inline vf32 search(vu32 *q, const vf32 *x) {
-    const vf32 extreme = v_extreme(x, 16), inverse = -4.0f / extreme;
-    const vi32 zero = v_lt(v_abs(extreme), v_set(WS_ZERO_BELOW));
-    search_state s = {.sum_lx = v_set(0), .sum_l2 = v_set(0)};
-    for (int i = 0; i < 16; i++) {
-        const vf32 w = x[i] * x[i];
-        s.l[i] = v_float(symmetric_quant(inverse * x[i], 4));
-        s.sum_lx += w * x[i] * s.l[i];
-        s.sum_l2 += w * s.l[i] * s.l[i];
-    }
-    vi32 changed = ~zero;
+/* Up to five rounds over the elements; a lane in which a round changed nothing stays as it is. Returns the lanes that
+ * are not zero. */
+static inline vi32 search(search_state *s, const vf32 *x) {
+    const vi32 some = begin(s, x);
+    vi32 changed = some;
     for (int round = 0; round < 5 && v_any(changed); round++) {
         changed = vi_set(0);
-        for (int i = 0; i < 16; i++) changed |= refine(&s, x[i], i) & ~zero;
+        for (int i = 0; i < 16; i++) /* predicted, the branch lets the processor start on the next element */
+            if (v_any(unsettled(s, i))) changed |= refine(s, i) & some;
     }
-    for (int i = 0; i < 16; i++) q[i] = (vu32)vi_select(zero, vi_set(0), v_trunc(s.l[i]) + 4);
-    return v_select(v_lt(v_set(0), s.sum_l2) & ~zero, s.sum_lx / s.sum_l2, v_set(0));
+    return some;
+}
+
+V_INLINE vf32 fitted_scale(const search_state *s, vi32 some) {
+    return v_select(v_lt(v_set(0), s->sum_l2) & some, s->sum_lx / s->sum_l2, v_set(0));
+}
+
+/* Sub-blocks for which begin() is not the end, by number: WS_LANES * sub-block + lane. */
+typedef struct {
+    int n;
+    uint16_t list[16 * WS_LANES];
+} worklist;
+
+/* Most sub-blocks of ordinary weights change nothing in the first round. The others are searched together,
+ * gathered into full vectors, whichever lanes they come from. */
+static inline void search_unsettled(vf32 *scales, const float *const *block, const worklist *work) {
+    for (int first = 0; first < work->n; first += WS_LANES) {
+        const int n = work->n - first < WS_LANES ? work->n - first : WS_LANES;
+        const void *x_of[WS_LANES];
+        for (int lane = 0; lane < WS_LANES; lane++) {
+            const int number = work->list[first + (lane < n ? lane : n - 1)];
+            x_of[lane] = block[number % WS_LANES] + number / WS_LANES * 16;
+        }
+        vf32 x[16], found;
+        search_state s;
+        v_load_blocks_at(x, x_of, 16);
+        (void)search(&s, x);
+        found = fitted_scale(&s, ~vi_set(0));
+        for (int lane = 0; lane < n; lane++) {
+            const int number = work->list[first + lane];
+            memcpy((float *)(scales + number / WS_LANES) + number % WS_LANES, (const float *)&found + lane,
+                   sizeof(float));
+        }
+    }
+}
+
+/* The scales of the sub-blocks of a group, `block` being where its blocks are. */
+static inline void search_all(vf32 *scales, const vf32 *x, const float *const *block, size_t live) {
+    worklist work = {.n = 0};
+    for (int j = 0; j < 16; j++) {
+        search_state s;
+        const vi32 some = begin(&s, x + 16 * j);
+        scales[j] = fitted_scale(&s, some);
+        vi32 open = vi_set(0);
+        for (int i = 0; i < 16; i++) open |= unsettled(&s, i);
+        for (uint32_t lanes = v_lane_bits(open & some) & (uint32_t)((1u << live) - 1); lanes; lanes &= lanes - 1)
+            work.list[work.n++] = (uint16_t)(WS_LANES * j + __builtin_ctz(lanes));
+    }
+    search_unsettled(scales, block, &work);
 }
 
 /* 16 codes of 6 bits as 3 words. */
@@ -57,14 +122,17 @@ static inline void pack_scales(vu32 *words, const vu32 *code) {
     for (int j = 0; j < 16; j++) words[2] |= code[j] >> 4 << (8 * (j % 4) + 2 * (j / 4));
 }
 
-/* The quants of the sub-blocks for the scales d * (code - 32); those they have where that is 0. */
-static inline void requantize(vu32 *q, const vf32 *x, const vu32 *codes, vf32 d) {
-    for (int j = 0; j < 16; j++) {
-        const vf32 sub_d = d * v_float((vi32)codes[j] - 32);
-        const vi32 keep = v_eq(sub_d, v_set(0));
-        for (int i = 16 * j; i < 16 * j + 16; i++)
-            q[i] = vu_select(keep, q[i], (vu32)(symmetric_quant(x[i] / sub_d, 4) + 4));
-    }
+/* The quants of a sub-block for the scale d. Returns the lanes where that is 0: there the search's own remain. */
+V_INLINE vi32 requantize(vu32 *q, const vf32 *x, vf32 d) {
+    for (int i = 0; i < 16; i++) q[i] = (vu32)(symmetric_quant(x[i] / d, 4) + 4);
+    return v_eq(d, v_set(0));
+}
+
+/* Sets the lanes `keep` of q to the quants that the search makes. */
+static inline void keep_own(vu32 *q, const vf32 *x, vi32 keep) {
+    search_state s;
+    const vi32 some = search(&s, x);
+    for (int i = 0; i < 16; i++) q[i] = vu_select(keep, (vu32)((v_trunc(s.l[i]) + 4) & some), q[i]);
 }
 
 /* The codes of the sub-blocks' scales; returns the half of the super-block's. */
@@ -78,9 +146,8 @@ static inline vu32 encode(vu32 *codes, const vf32 *scales) {
     return v_half(1.0f / inverse) & some;
 }
 
-static inline void store(const vf32 *x, vu32 *q, const vu32 *codes, vu32 half, uint8_t *y, size_t live) {
+static inline void store(vu32 *q, const vu32 *codes, vu32 half, uint8_t *y, size_t live) {
     vu32 words[27]; /* 8 words of high bits, 16 of low bits, 3 of scales */
-    requantize(q, x, codes, v_from_half(half));
     for (int i = 0; i < 8; i++) {
         words[i] = vu_set(0);
         for (int j = 0; j < 8; j++) words[i] |= (v_word(q + 32 * j + 4 * i) >> 2 & 0x01010101u) << j;
@@ -92,32 +159,50 @@ static inline void store(const vf32 *x, vu32 *q, const vu32 *codes, vu32 half, u
     v_store_halves(y + offsetof(ws_q3_k, d), sizeof(ws_q3_k), half, live);
 }
 
-static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
+V_INLINE vf32 sub_scale(vu32 code, vu32 half) { return v_from_half(half) * v_float((vi32)code - 32); }
+
+static inline void quantize(const vf32 *x, const float *const *block, uint8_t *y, size_t live) {
     vu32 q[256], codes[16];
     vf32 scales[16];
-    for (int j = 0; j < 16; j++) scales[j] = search(q + 16 * j, x + 16 * j);
+    search_all(scales, x, block, live);
     const vu32 half = encode(codes, scales);
-    store(x, q, codes, half, y, live);
+    for (int j = 0; j < 16; j++) {
+        const vi32 keep = requantize(q + 16 * j, x + 16 * j, sub_scale(codes[j], half));
+        if (v_any(keep)) keep_own(q + 16 * j, x + 16 * j, keep);
+    }
+    store(q, codes, half, y, live);
 }
 
 static inline void quantize_weighted(const vf32 *x, const vf32 *columns, uint8_t *y, size_t live) {
-    vu32 q[256], codes[16];
+    vu32 q[256], own[256], codes[16];
     vf32 w[256], scales[16], sum_w[16];
     importance_of_super_block(w, x, columns, 2.0f);
     for (int j = 0; j < 16; j++) {
         const symmetric_found found = symmetric_search(x + 16 * j, w + 16 * j, 16, 4);
-        symmetric_quants(q + 16 * j, x + 16 * j, 16, 4, &found);
+        symmetric_quants(own + 16 * j, x + 16 * j, 16, 4, &found);
         scales[j] = found.scale;
         sum_w[j] = v_set(0);
         for (int i = 16 * j; i < 16 * j + 16; i++) sum_w[j] += w[i];
     }
     const symmetric_found found = symmetric_search(scales, sum_w, 16, 32);
     symmetric_quants(codes, scales, 16, 32, &found);
-    store(x, q, codes, v_half(found.scale), y, live);
+    const vu32 half = v_half(found.scale);
+    for (int j = 0; j < 16; j++) {
+        const vi32 keep = requantize(q + 16 * j, x + 16 * j, sub_scale(codes[j], half));
+        for (int i = 16 * j; i < 16 * j + 16; i++) q[i] = vu_select(keep, own[i], q[i]);
+    }
+    store(q, codes, half, y, live);
 }
 
 void WS_FN(q3_k, from_float)(const float *x, void *y, size_t n_blocks) {
-    each_group(x, y, n_blocks, 256, sizeof(ws_q3_k), quantize);
+    for (size_t i = 0; i < n_blocks; i += WS_LANES) {
+        const size_t live = n_blocks - i < WS_LANES ? n_blocks - i : WS_LANES;
+        const float *block[WS_LANES];
+        for (size_t lane = 0; lane < WS_LANES; lane++) block[lane] = x + (i + (lane < live ? lane : live - 1)) * 256;
+        vf32 group[256];
+        v_load_blocks(group, block[0], 256, live);
+        quantize(group, block, (uint8_t *)y + i * sizeof(ws_q3_k), live);
+    }
 }
 
 void WS_FN(q3_k, from_float_weighted)(const float *x, const float *weights, void *y, size_t n_rows, size_t row_blocks) {

@@ -9,16 +9,9 @@ V_INLINE vu32 round_to_byte(vf32 f) {
     return (vu32)v_trunc(number + half) & 0xffu;
 }
 
-/* NaNs are passed over; an infinity is not, and makes every product with 1/d 0 or NaN. */
-V_INLINE vf32 max_magnitude(const vf32 *x) {
-    vf32 max[4];
-    for (int k = 0; k < 4; k++) max[k] = v_set(0);
-    for (int i = 0; i < 32; i++) max[i % 4] = v_max(v_abs(x[i]), max[i % 4]);
-    return v_max(v_max(max[0], max[1]), v_max(max[2], max[3]));
-}
-
 static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
-    const vf32 d = max_magnitude(x) / 127.0f;
+    /* An infinity makes every product with 1/d 0 or NaN. */
+    const vf32 d = v_largest(x, 32) / 127.0f;
     const vf32 inverse = v_inverse(d);
     vu32 q[32], words[8];
     for (int i = 0; i < 32; i++) q[i] = round_to_byte(x[i] * inverse);

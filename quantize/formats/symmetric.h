@@ -28,11 +28,10 @@ V_INLINE int symmetric_tenths(int step) { return step == 0 ? 0 : step <= 9 ? ste
 typedef enum { SYMMETRIC_NONE, SYMMETRIC_UPPER, SYMMETRIC_BOTH } symmetric_bounds;
 
 V_INLINE vf32 symmetric_small(vf32 scaled, int qmax, symmetric_bounds bounds) {
-    const int32_t zero = 0x4b400000; /* see v_nearest_small() */
-    vi32 bits = (vi32)v_bits(scaled + 0x1.8p23f);
-    if (bounds >= SYMMETRIC_UPPER) bits = vi_min(vi_set(zero + qmax - 1), bits);
-    if (bounds == SYMMETRIC_BOTH) bits = vi_max(vi_set(zero - qmax), bits);
-    return v_from_bits((vu32)bits) - 0x1.8p23f;
+    vf32 l = v_round(scaled);
+    if (bounds >= SYMMETRIC_UPPER) l = v_min(l, v_set((float)(qmax - 1)));
+    if (bounds == SYMMETRIC_BOTH) l = v_max(l, v_set((float)-qmax));
+    return l;
 }
 
 typedef struct {
@@ -47,30 +46,30 @@ typedef struct {
     symmetric_sums of[19]; /* by try */
 } symmetric_tries;
 
-/* Two tries side by side: sums are chains of dependent additions, and the two share what they load. */
-V_INLINE void symmetric_sum(symmetric_tries *t, int first, int second, symmetric_bounds bounds) {
+/* Two tries side by side, or one: sums are chains of dependent additions, and the two share what they load. */
+V_INLINE void symmetric_sum(symmetric_tries *t, int first, int second, int side, symmetric_bounds bounds) {
     const int step[2] = {first, second};
     vf32 lx[2], l2[2], inverse[2];
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < side; k++) {
         inverse[k] = -((float)t->qmax + 0.1f * (float)symmetric_tenths(step[k])) / t->extreme;
         lx[k] = l2[k] = v_set(0);
     }
     for (int i = 0; i < t->n; i++)
-        for (int k = 0; k < 2; k++) {
+        for (int k = 0; k < side; k++) {
             const vf32 l = symmetric_small(inverse[k] * t->x[i], t->qmax, bounds);
             lx[k] += t->wx[i] * l;
             l2[k] += t->w[i] * l * l;
         }
-    for (int k = 0; k < 2; k++) t->of[step[k]] = (symmetric_sums){inverse[k], lx[k], l2[k]};
+    for (int k = 0; k < side; k++) t->of[step[k]] = (symmetric_sums){inverse[k], lx[k], l2[k]};
 }
 
 V_INLINE void symmetric_sum_all(symmetric_tries *t) {
     for (int i = 0; i < t->n; i++) t->wx[i] = t->w[i] * t->x[i];
-    for (int step = 1; step <= 3; step += 2) symmetric_sum(t, step, step + 1, SYMMETRIC_NONE);
-    for (int step = 5; step <= 11; step += 2) symmetric_sum(t, step, step + 1, SYMMETRIC_UPPER);
-    symmetric_sum(t, 0, 13, SYMMETRIC_UPPER);
-    for (int step = 14; step <= 16; step += 2) symmetric_sum(t, step, step + 1, SYMMETRIC_BOTH);
-    symmetric_sum(t, 18, 18, SYMMETRIC_BOTH);
+    for (int step = 1; step <= 3; step += 2) symmetric_sum(t, step, step + 1, 2, SYMMETRIC_NONE);
+    for (int step = 5; step <= 11; step += 2) symmetric_sum(t, step, step + 1, 2, SYMMETRIC_UPPER);
+    symmetric_sum(t, 0, 13, 2, SYMMETRIC_UPPER);
+    for (int step = 14; step <= 16; step += 2) symmetric_sum(t, step, step + 1, 2, SYMMETRIC_BOTH);
+    symmetric_sum(t, 18, 18, 1, SYMMETRIC_BOTH);
 }
 
 /* The scale of least weighted error for n elements. */

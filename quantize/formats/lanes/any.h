@@ -16,6 +16,9 @@ V_INLINE vf32 v_max(vf32 a, vf32 b) { return v_select(V_MASK(a > b), a, b); }
 V_INLINE vi32 vi_min(vi32 a, vi32 b) { return vi_select(a < b, a, b); }
 V_INLINE vi32 vi_max(vi32 a, vi32 b) { return vi_select(a > b, a, b); }
 
+/* To the nearest whole number, ties to even, for |f| < 2^22; a 0 may have either sign. */
+V_INLINE vf32 v_round(vf32 f) { return (f + 0x1.8p23f) - 0x1.8p23f; }
+
 V_INLINE vf32 v_sqrt(vf32 f) {
     for (int lane = 0; lane < WS_LANES; lane++) f[lane] = __builtin_sqrtf(f[lane]);
     return f;

@@ -30,6 +30,7 @@ V_INLINE uint32_t v_lane_bits(vi32 mask) { return (uint32_t)_mm256_movemask_ps((
 V_INLINE vu32 v_select_less(vf32 a, vf32 b, vu32 yes, vu32 no) {
     return (vu32)_mm256_blendv_ps((__m256)no, (__m256)yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
 }
+V_INLINE vf32 v_round(vf32 f) { return _mm256_round_ps(f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 V_INLINE vf32 v_sqrt(vf32 f) { return _mm256_sqrt_ps(f); }
 V_INLINE int v_any(vi32 mask) { return _mm256_movemask_ps((__m256)mask) != 0; }
 
@@ -73,6 +74,8 @@ V_INLINE float v_least(vf32 v) {
     return _mm_cvtss_f32(_mm_min_ss(two, _mm_movehdup_ps(two)));
 }
 V_INLINE uint32_t v_bits_le(vf32 a, vf32 b) { return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_LE_OQ)); }
-V_INLINE vu32 vu_add_lt(vu32 sum, vf32 a, vf32 b, uint32_t term) { return sum + ((vu32)(a < b) & term); }
+V_INLINE vu32 vu_add_lt(vu32 sum, vf32 a, vf32 b, uint32_t term) {
+    return term == 1 ? sum - (vu32)(a < b) : sum + ((vu32)(a < b) & term); /* terms are constants */
+}
 
 #endif

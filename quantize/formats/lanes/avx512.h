@@ -26,6 +26,7 @@ V_INLINE uint32_t v_lane_bits(vi32 mask) { return _mm512_movepi32_mask((__m512i)
 V_INLINE vu32 v_select_less(vf32 a, vf32 b, vu32 yes, vu32 no) {
     return (vu32)_mm512_mask_mov_epi32((__m512i)no, _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), (__m512i)yes);
 }
+V_INLINE vf32 v_round(vf32 f) { return _mm512_roundscale_ps(f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 V_INLINE vf32 v_sqrt(vf32 f) { return _mm512_sqrt_ps(f); }
 V_INLINE int v_any(vi32 mask) { return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0; }
 
@@ -60,11 +61,12 @@ V_INLINE void vp_store_lanes(uint32_t *p, vp_u32 v, unsigned begin, unsigned end
     _mm256_mask_storeu_epi32(p, (__mmask8)((1u << end) - (1u << begin)), (__m256i)v);
 }
 
+/* Broadcasts under a mask, since those are loads; to insert would take the ports of the shuffles that follow. */
 V_INLINE vf32 v_load_chunks(const uint8_t *const *block, size_t offset) {
-    __m512 v = _mm512_castps128_ps512(_mm_loadu_ps((const void *)(block[0] + offset)));
-    v = _mm512_insertf32x4(v, _mm_loadu_ps((const void *)(block[4] + offset)), 1);
-    v = _mm512_insertf32x4(v, _mm_loadu_ps((const void *)(block[8] + offset)), 2);
-    return _mm512_insertf32x4(v, _mm_loadu_ps((const void *)(block[12] + offset)), 3);
+    __m512 v = _mm512_broadcast_f32x4(_mm_loadu_ps((const void *)(block[0] + offset)));
+    v = _mm512_mask_broadcast_f32x4(v, 0x00f0, _mm_loadu_ps((const void *)(block[4] + offset)));
+    v = _mm512_mask_broadcast_f32x4(v, 0x0f00, _mm_loadu_ps((const void *)(block[8] + offset)));
+    return _mm512_mask_broadcast_f32x4(v, 0xf000, _mm_loadu_ps((const void *)(block[12] + offset)));
 }
 
 V_INLINE vf32 v_quad(const float *p) { return _mm512_broadcast_f32x4(_mm_loadu_ps(p)); }

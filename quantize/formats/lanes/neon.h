@@ -11,6 +11,7 @@
 
 V_INLINE vi32 vi_min(vi32 a, vi32 b) { return (vi32)vminq_s32((int32x4_t)a, (int32x4_t)b); }
 V_INLINE vi32 vi_max(vi32 a, vi32 b) { return (vi32)vmaxq_s32((int32x4_t)a, (int32x4_t)b); }
+V_INLINE vf32 v_round(vf32 f) { return (vf32)vrndnq_f32((float32x4_t)f); }
 V_INLINE vf32 v_sqrt(vf32 f) { return (vf32)vsqrtq_f32((float32x4_t)f); }
 V_INLINE vf32 v_lookup(const float *table, vi32 index) {
     const vi32 masked = index & 31;

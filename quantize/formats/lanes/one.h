@@ -17,6 +17,7 @@ V_INLINE vf32 v_lookup(const float *table, vi32 index) { return table[index & 31
 
 V_INLINE vf32 v_lookup8(const float *table, vi32 index) { return table[index & 7]; }
 
+V_INLINE vf32 v_round(vf32 f) { return (f + 0x1.8p23f) - 0x1.8p23f; }
 V_INLINE vf32 v_sqrt(vf32 f) { return __builtin_sqrtf(f); }
 V_INLINE int v_any(vi32 mask) { return mask != 0; }
 V_INLINE uint32_t v_lane_bits(vi32 mask) { return mask & 1; }
