@@ -76,7 +76,7 @@ static inline uint32_t grid8_nearest(const ws_grid8 *grid, const ws_grid8_cell *
         const vu32 code = v_load_u16(list + j);
         vf32 sum = v_quad_lookup(table[0], code);
         for (int i = 1; i < 8; i++) sum += v_quad_lookup(table[i], code >> 2 * i);
-        place = vu_select(v_lt(sum, least), v_iota() + j, place);
+        place = v_select_less(sum, least, v_iota() + j, place);
         least = v_min(sum, least);
     }
     uint32_t nearest = UINT32_MAX, places[WS_LANES];
@@ -108,8 +108,9 @@ typedef struct {
     const ws_grid8 *grid;
     grid8_group group;
     float power;        /* C, or NaN where the bounds would not hold: grid8_power() */
-    const float *scale; /* that of try t is scale[t * WS_LANES] */
-    uint32_t *code;     /* that of try t is code[t * code_step]: in the digits that rounding gives, out the point's */
+    const float *scale; /* that of try t is scale[t * WS_LANES]; and 1/scale likewise */
+    const float *inverse;
+    uint32_t *code; /* that of try t is code[t * code_step]: in the digits that rounding gives, out the point's */
     size_t code_step;
 } grid8_tries;
 
@@ -138,6 +139,54 @@ static inline void grid8_choose(const grid8_tries *q, int n_tries) {
 
 #else
 
+#ifdef V_HAS_WIDE_LOOKUP
+enum { GRID8_DIGITS = 2 /* that one look-up takes */ };
+V_INLINE vf32 grid8_lookup(vf32 table, vu32 code) { return v_wide_lookup(table, code); }
+#else
+enum { GRID8_DIGITS = 1 };
+V_INLINE vf32 grid8_lookup(vf32 table, vu32 code) { return v_quad_lookup(table, code); }
+#endif
+
+enum { GRID8_TABLES = 8 / GRID8_DIGITS };
+
+/* The terms of A and of B. */
+typedef struct {
+    vf32 a[GRID8_TABLES], b[GRID8_TABLES];
+} grid8_terms;
+
+/* Tables for one or two digits each from terms for every element and digit. */
+V_INLINE void grid8_combine(vf32 *tables, const vf32 *terms) {
+    float flat[32];
+    memcpy(flat, terms, sizeof flat);
+    for (int i = 0; i < GRID8_TABLES; i++) {
+        tables[i] = v_quad(flat + 4 * GRID8_DIGITS * i);
+        if (GRID8_DIGITS == 2) tables[i] += v_each_quad(flat + 8 * i + 4);
+    }
+}
+
+V_INLINE void grid8_make_terms(grid8_terms *terms, const grid8_group *g) {
+    const vf32 value = v_quad(g->values);
+    const vi32 filler = grid8_filler();
+    vf32 a[8 / GRID8_PER_VECTOR], b[8 / GRID8_PER_VECTOR];
+    for (int i = 0; i < 8 / GRID8_PER_VECTOR; i++) {
+        const vf32 w = v_each_quad(g->w + i * GRID8_PER_VECTOR), x = v_each_quad(g->x + i * GRID8_PER_VECTOR);
+        a[i] = v_select(filler, v_set(INFINITY), w * value * value);
+        b[i] = w * (x + x) * value;
+    }
+    grid8_combine(terms->a, a);
+    grid8_combine(terms->b, b);
+}
+
+/* A of the neighbours with these codes, or B. */
+V_INLINE vf32 grid8_line(const vf32 *table, vu32 code) {
+    vf32 even = grid8_lookup(table[0], code), odd = grid8_lookup(table[1], code >> 2 * GRID8_DIGITS);
+    for (int i = 2; i < GRID8_TABLES; i += 2) {
+        even += grid8_lookup(table[i], code >> 2 * GRID8_DIGITS * i);
+        odd += grid8_lookup(table[i + 1], code >> 2 * GRID8_DIGITS * (i + 1));
+    }
+    return even + odd;
+}
+
 enum { GRID8_MAX_NEIGHBOURS = 304 /* of IQ2_XS, whose lists are the longest that come here: 292, and fillers */ };
 
 /* The lines of one cell's neighbours, lane by lane. */
@@ -147,51 +196,29 @@ typedef struct {
     vf32 a[GRID8_MAX_NEIGHBOURS / WS_LANES], b[GRID8_MAX_NEIGHBOURS / WS_LANES];
 } grid8_lines;
 
-/* The terms of A and of B for every element and digit. */
-V_INLINE void grid8_line_tables(vf32 *a, vf32 *b, const grid8_group *g) {
-    const vf32 value = v_quad(g->values);
-    const vi32 filler = grid8_filler();
-    vf32 terms_a[8 / GRID8_PER_VECTOR], terms_b[8 / GRID8_PER_VECTOR];
-    for (int i = 0; i < 8 / GRID8_PER_VECTOR; i++) {
-        const vf32 w = v_each_quad(g->w + i * GRID8_PER_VECTOR), x = v_each_quad(g->x + i * GRID8_PER_VECTOR);
-        terms_a[i] = v_select(filler, v_set(INFINITY), w * value * value);
-        terms_b[i] = w * (x + x) * value;
-    }
-    grid8_spread(a, terms_a);
-    grid8_spread(b, terms_b);
-}
-
-static inline void grid8_draw(grid8_lines *lines, const ws_grid8 *grid, const ws_grid8_cell *cell, const vf32 *a,
-                              const vf32 *b) {
+static inline void grid8_draw(grid8_lines *lines, const ws_grid8 *grid, const ws_grid8_cell *cell,
+                              const grid8_terms *terms) {
     lines->list = grid->neighbours + cell->first;
     lines->n = (cell->count + WS_LANES - 1u) / WS_LANES;
     for (uint32_t j = 0; j < lines->n; j++) {
-        vu32 code = v_load_u16(lines->list + j * WS_LANES);
-        vf32 even_a = v_quad_lookup(a[0], code), even_b = v_quad_lookup(b[0], code);
-        vf32 odd_a = v_quad_lookup(a[1], code >> 2), odd_b = v_quad_lookup(b[1], code >> 2);
-        for (int i = 2; i < 8; i += 2) {
-            even_a += v_quad_lookup(a[i], code >> 2 * i);
-            even_b += v_quad_lookup(b[i], code >> 2 * i);
-            odd_a += v_quad_lookup(a[i + 1], code >> (2 * i + 2));
-            odd_b += v_quad_lookup(b[i + 1], code >> (2 * i + 2));
-        }
-        lines->a[j] = even_a + odd_a;
-        lines->b[j] = even_b + odd_b;
+        const vu32 code = v_load_u16(lines->list + j * WS_LANES);
+        lines->a[j] = grid8_line(terms->a, code);
+        lines->b[j] = grid8_line(terms->b, code);
     }
 }
 
 /* The code of the lowest line at this scale, or WS_GRID8_FILLER when rounding might have it otherwise. */
-static inline uint32_t grid8_lowest(const grid8_lines *lines, float scale, float power) {
+static inline uint32_t grid8_lowest(const grid8_lines *lines, float scale, float inverse, float power) {
     vf32 lowest = v_set(INFINITY), second = v_set(INFINITY);
     vu32 vector = vu_set(0);
     for (uint32_t j = 0; j < lines->n; j++) {
         const vf32 height = scale * lines->a[j] - lines->b[j];
-        vector = vu_select(v_lt(height, lowest), vu_set(j), vector);
+        vector = v_select_less(height, lowest, vu_set(j), vector);
         second = v_min(v_max(height, lowest), second);
         lowest = v_min(height, lowest);
     }
     const float least = v_least(lowest), doubt = 320 * 0x1p-24f;
-    const vf32 limit = v_set(least + doubt * (1.5f * power / scale + 0.5f * least));
+    const vf32 limit = v_set(least + doubt * (1.5f * power * inverse + 0.5f * least));
     const uint32_t near = v_bits_le(lowest, limit);
     if (near == 0 || (near & (near - 1)) || v_bits_le(second, limit)) return WS_GRID8_FILLER;
     uint32_t vectors[WS_LANES];
@@ -200,39 +227,39 @@ static inline uint32_t grid8_lowest(const grid8_lines *lines, float scale, float
     return lines->list[vectors[lane] * WS_LANES + lane];
 }
 
-static inline uint32_t grid8_choose_one(const grid8_tries *q, const grid8_lines *lines, const ws_grid8_cell *cell,
-                                        int t) {
-    const float scale = q->scale[(size_t)t * WS_LANES];
-    const uint32_t code = grid8_lowest(lines, scale, q->power);
-    return code == WS_GRID8_FILLER ? grid8_nearest(q->grid, cell, &q->group, scale) : code;
+static inline uint32_t grid8_lowest_of_try(const grid8_tries *q, const grid8_lines *lines, int t) {
+    return grid8_lowest(lines, q->scale[(size_t)t * WS_LANES], q->inverse[(size_t)t * WS_LANES], q->power);
+}
+
+static inline void grid8_put(const grid8_tries *q, const ws_grid8_cell *cell, int t, uint32_t code) {
+    q->code[(size_t)t * q->code_step] =
+        code == WS_GRID8_FILLER ? grid8_nearest(q->grid, cell, &q->group, q->scale[(size_t)t * WS_LANES]) : code;
 }
 
 /* Tries `first` to `last`, whose digits are the same. */
-static inline void grid8_choose_run(const grid8_tries *q, const vf32 *a, const vf32 *b, int first, int last) {
-    uint32_t *code = q->code;
-    const size_t step = q->code_step;
-    const ws_grid8_cell *cell = &q->grid->cells[ws_grid8_cell_of(code[(size_t)first * step])];
+static inline void grid8_choose_run(const grid8_tries *q, const grid8_terms *terms, int first, int last) {
+    const ws_grid8_cell *cell = &q->grid->cells[ws_grid8_cell_of(q->code[(size_t)first * q->code_step])];
     if (cell->count == 0) return;
     grid8_lines lines;
-    grid8_draw(&lines, q->grid, cell, a, b);
-    const float scale = q->scale[(size_t)first * WS_LANES];
-    uint32_t at_first = grid8_lowest(&lines, scale, q->power), at_last = at_first;
-    if (last > first) at_last = grid8_lowest(&lines, q->scale[(size_t)last * WS_LANES], q->power);
-    if (at_first == at_last && at_first != WS_GRID8_FILLER)
-        for (int t = first; t <= last; t++) code[(size_t)t * step] = at_first;
-    else
-        for (int t = first; t <= last; t++) code[(size_t)t * step] = grid8_choose_one(q, &lines, cell, t);
+    grid8_draw(&lines, q->grid, cell, terms);
+    const uint32_t at_first = grid8_lowest_of_try(q, &lines, first);
+    grid8_put(q, cell, first, at_first);
+    if (first == last) return;
+    const uint32_t at_last = grid8_lowest_of_try(q, &lines, last);
+    grid8_put(q, cell, last, at_last);
+    const bool same = at_first == at_last && at_first != WS_GRID8_FILLER;
+    for (int t = first + 1; t < last; t++) grid8_put(q, cell, t, same ? at_first : grid8_lowest_of_try(q, &lines, t));
 }
 
 /* For every try the point that the reference finds. Larger tries have smaller scales, so equal digits are neighbours.
  */
 static inline void grid8_choose(const grid8_tries *q, int n_tries) {
-    vf32 a[8], b[8];
-    grid8_line_tables(a, b, &q->group);
+    grid8_terms terms;
+    grid8_make_terms(&terms, &q->group);
     for (int first = 0, last; first < n_tries; first = last + 1) {
         const uint32_t code = q->code[(size_t)first * q->code_step];
         for (last = first; last + 1 < n_tries && q->code[(size_t)(last + 1) * q->code_step] == code;) last++;
-        grid8_choose_run(q, a, b, first, last);
+        grid8_choose_run(q, &terms, first, last);
     }
 }
 

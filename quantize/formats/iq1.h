@@ -39,7 +39,7 @@ V_INLINE void iq1_sort(iq1_sorted *s, const vf32 *x, const vf32 *w, int n) {
         for (int k = p; k >= 1; k /= 2)
             for (int j = k % p; j + k < n; j += 2 * k)
                 for (int i = 0; i < k && i + j + k < n; i++)
-                    if ((i + j) / (2 * p) == (i + j + k) / (2 * p)) iq1_order(s, i + j, i + j + k);
+                    if (((i + j) ^ (i + j + k)) < 2 * p) iq1_order(s, i + j, i + j + k);
 }
 
 /* The best cut so far. `tag` numbers what was tried: first * 64 + second cut, times 4, plus a variant. */
@@ -48,27 +48,61 @@ typedef struct {
     vi32 tag; /* -1: none */
 } iq1_best;
 
+/* Where to begin: -FLT_MAX, the reference's beginning, or just below the score of some cuts tried beforehand. That
+ * leaves out cuts that would be improved on anyway, and most of the divisions with them. The outcome is the same: cuts
+ * come in the same order, and one whose score exceeds the best by some rounding errors (6 * 2^-24 of it) always takes
+ * its place. So after a cut the two searches can differ only by a chain of scores, each within that of the last; with
+ * at most 1122 cuts it cannot lead from 2^-9 below the highest score up to it. Nothing in it may overflow or vanish. */
+V_INLINE iq1_best iq1_begin(const iq1_best *before, const iq1_sorted *s, vf32 weight, int n) {
+    const vf32 reach = v_max(v_abs(s->x[0]), v_abs(s->x[n - 1]));
+    const vi32 safe = v_lt(v_set(0x1p-60f), before->score) & v_lt(v_set(0x1p-40f), weight) &
+                      v_lt(weight, v_set(0x1p30f)) & v_lt(reach, v_set(0x1p20f));
+    return (iq1_best){
+        .score = v_select(safe, before->score * (1 - 0x1p-9f), v_set(-FLT_MAX)), .scale = v_set(0), .tag = vi_set(-1)};
+}
+
 V_INLINE void iq1_try(iq1_best *best, vf32 qx, vf32 q2, int tag) {
-    const vi32 better = v_lt(v_set(0), q2) & v_lt(best->score * q2, qx * qx);
-    if (!v_any(better)) return;
+    const vf32 limit = best->score * q2, square = qx * qx;
+    if ((v_bits_lt(v_set(0), q2) & v_bits_lt(limit, square)) == 0) return;
+    const vi32 better = v_lt(v_set(0), q2) & v_lt(limit, square);
     const vf32 scale = qx / q2;
     best->scale = v_select(better, scale, best->scale);
     best->score = v_select(better, scale * qx, best->score);
     best->tag = vi_select(better, vi_set(tag), best->tag);
 }
 
-/* Elements before `first` in the order get digit 0, before `second` 1, the others 2; as codes of groups of eight. */
-static inline void iq1_cut(vu32 *code, const iq1_sorted *s, vi32 first, vi32 second, int n) {
-    uint32_t codes[IQ1_MAX / 8][WS_LANES];
-    memset(codes, 0, sizeof codes);
+/* The element at each lane's own place in the order; from place n on one that comes after all. */
+typedef struct {
+    vf32 x;
+    vi32 index;
+} iq1_mark;
+
+static inline iq1_mark iq1_at(const iq1_sorted *s, vi32 place, int n) {
+    int32_t places[WS_LANES], index[WS_LANES];
+    float x[WS_LANES];
+    memcpy(places, &place, sizeof places);
     for (int lane = 0; lane < WS_LANES; lane++) {
-        const int32_t a = ((const int32_t *)&first)[lane], b = ((const int32_t *)&second)[lane];
-        for (int j = a < 0 ? 0 : a; j < n; j++) {
-            const int32_t i = ((const int32_t *)&s->index[j])[lane];
-            codes[i / 8][lane] |= (j < b ? 1u : 2u) << 2 * (i % 8);
+        const bool inside = places[lane] >= 0 && places[lane] < n;
+        x[lane] = inside ? ((const float *)&s->x[places[lane]])[lane] : INFINITY;
+        index[lane] = inside ? ((const int32_t *)&s->index[places[lane]])[lane] : n;
+    }
+    iq1_mark mark;
+    memcpy(&mark.x, x, sizeof x);
+    memcpy(&mark.index, index, sizeof index);
+    return mark;
+}
+
+/* Elements before `first` in the order get digit 0, before `second` 1, the others 2; as codes of groups of eight. */
+static inline void iq1_cut(vu32 *code, const iq1_sorted *s, const vf32 *x, vi32 first, vi32 second, int n) {
+    const iq1_mark a = iq1_at(s, first, n), b = iq1_at(s, second, n);
+    for (int k = 0; k < n / 8; k++) {
+        code[k] = vu_set(0);
+        for (int i = 8 * k; i < 8 * k + 8; i++) {
+            const vi32 before_a = v_lt(x[i], a.x) | (v_eq(x[i], a.x) & V_MASK(i < a.index));
+            const vi32 before_b = v_lt(x[i], b.x) | (v_eq(x[i], b.x) & V_MASK(i < b.index));
+            code[k] |= (vu32)(2 + before_a + before_b) << 2 * (i % 8);
         }
     }
-    memcpy(code, codes, (size_t)n / 8 * sizeof *code);
 }
 
 /* A sub-block whose digits are being made points of the codebook. */

@@ -6,8 +6,8 @@ enum { N = 16 };
 /* Sums of one half of the sub-block: those of its elements that come before a cut, for every cut. */
 typedef struct {
     vf32 x[N + 1], w[N + 1];
-    vf32 all_x[2], all_w[2];             /* the whole half as digit 2, with both shifts */
-    vf32 first_w[2], second_w[2][N + 1]; /* what the cuts take from all_w */
+    vf32 all_x[2], all_w[2]; /* the whole half as digit 2, with both shifts */
+    vf32 second_w[2][N + 1]; /* what the second cut takes from all_w */
 } half_sums;
 
 /* What moving elements from digit 1 to 0 and from 2 to 1 changes in the squares, with both shifts. */
@@ -27,25 +27,33 @@ V_INLINE void sum_half(half_sums *h, const iq1_sorted *s, int half) {
     }
 }
 
-/* Every pair of cuts with the four pairs of shifts (variant 2 * first half's + second half's, 1 for minus). */
-static inline iq1_best search(const iq1_sorted *s) {
-    half_sums h[2];
-    for (int k = 0; k < 2; k++) sum_half(&h[k], s, k);
-    iq1_best best = {.score = v_set(-FLT_MAX), .scale = v_set(0), .tag = vi_set(-1)};
-    for (int a = 0; a <= N; a++) {
+/* Pairs of cuts from `from` on, every `step`, with the four pairs of shifts (variant 2 * first half's + second half's,
+ * 1 for minus). */
+static inline void try_cuts(iq1_best *best, const half_sums *h, int from, int step) {
+    for (int a = from; a <= N; a += step) {
+        vf32 first_w[2][2];
         for (int k = 0; k < 2; k++)
-            for (int m = 0; m < 2; m++) h[k].first_w[m] = h[k].all_w[m] + h[k].w[a] * first_step[m];
-        for (int b = a; b <= N; b++) {
+            for (int m = 0; m < 2; m++) first_w[k][m] = h[k].all_w[m] + h[k].w[a] * first_step[m];
+        for (int b = a; b <= N; b += step) {
             vf32 qx[2][2], q2[2][2];
             for (int k = 0; k < 2; k++)
                 for (int m = 0; m < 2; m++) {
                     qx[k][m] = h[k].all_x[m] - (h[k].x[a] + h[k].x[b]);
-                    q2[k][m] = h[k].first_w[m] + h[k].second_w[m][b];
+                    q2[k][m] = first_w[k][m] + h[k].second_w[m][b];
                 }
             for (int v = 0; v < 4; v++)
-                iq1_try(&best, qx[0][v / 2] + qx[1][v % 2], q2[0][v / 2] + q2[1][v % 2], (a * 64 + b) * 4 + v);
+                iq1_try(best, qx[0][v / 2] + qx[1][v % 2], q2[0][v / 2] + q2[1][v % 2], (a * 64 + b) * 4 + v);
         }
     }
+}
+
+static inline iq1_best search(const iq1_sorted *s) {
+    half_sums h[2];
+    for (int k = 0; k < 2; k++) sum_half(&h[k], s, k);
+    iq1_best best = {.score = v_set(-FLT_MAX), .scale = v_set(0), .tag = vi_set(-1)};
+    try_cuts(&best, h, 4, 4);
+    best = iq1_begin(&best, s, h[0].w[N] + h[1].w[N], N);
+    try_cuts(&best, h, 0, 1);
     return best;
 }
 
@@ -64,7 +72,7 @@ static inline sub_block quantize_sub_block(const vf32 *x, const vf32 *w, const w
     iq1_block s = {.grid = grid, .live = live, .x = x, .w = w, .scale = v_abs(best.scale)};
     sub_block r;
     vi32 moved = vi_set(0);
-    iq1_cut(r.code, &sorted, best.tag >> 8, best.tag >> 2 & 63, N);
+    iq1_cut(r.code, &sorted, x, best.tag >> 8, best.tag >> 2 & 63, N);
     iq1_sums sum = {v_set(0), v_set(0)};
     for (int k = 0; k < 2; k++) {
         r.minus[k] = (((best.tag >> (1 - k)) & 1) * -1 ^ turn) & ~zero;

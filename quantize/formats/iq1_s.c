@@ -3,33 +3,48 @@
 
 enum { N = 32 };
 
-/* Every pair of cuts with both shifts: sums over the three runs, each a difference of sums up to the cuts. */
-static inline iq1_best search(const iq1_sorted *s) {
-    vf32 sum_x[N + 1], sum_w[N + 1], last_x[2][N + 1], last_w[2][N + 1];
-    sum_x[0] = sum_w[0] = v_set(0);
+/* Sums over the elements before each cut, and what the run behind it adds, with both shifts. */
+typedef struct {
+    vf32 x[N + 1], w[N + 1], last_x[2][N + 1], last_w[2][N + 1];
+} cut_sums;
+
+static inline void sum_cuts(cut_sums *c, const iq1_sorted *s) {
+    c->x[0] = c->w[0] = v_set(0);
     for (int j = 0; j < N; j++) {
-        sum_x[j + 1] = sum_x[j] + s->w[j] * s->x[j];
-        sum_w[j + 1] = sum_w[j] + s->w[j];
+        c->x[j + 1] = c->x[j] + s->w[j] * s->x[j];
+        c->w[j + 1] = c->w[j] + s->w[j];
     }
     for (int m = 0; m < 2; m++)
         for (int j = 0; j <= N; j++) {
-            last_x[m][j] = (sum_x[N] - sum_x[j]) * iq1_values[m][2];
-            last_w[m][j] = (sum_w[N] - sum_w[j]) * iq1_values[m][2] * iq1_values[m][2];
+            c->last_x[m][j] = (c->x[N] - c->x[j]) * iq1_values[m][2];
+            c->last_w[m][j] = (c->w[N] - c->w[j]) * iq1_values[m][2] * iq1_values[m][2];
         }
-    iq1_best best = {.score = v_set(-FLT_MAX), .scale = v_set(0), .tag = vi_set(-1)};
-    for (int a = 0; a <= N; a++) {
+}
+
+/* Pairs of cuts from `from` on, every `step`, with both shifts. */
+static inline void try_cuts(iq1_best *best, const cut_sums *c, int from, int step) {
+    for (int a = from; a <= N; a += step) {
         vf32 first_x[2], first_w[2];
         for (int m = 0; m < 2; m++) {
-            first_x[m] = sum_x[a] * iq1_values[m][0];
-            first_w[m] = sum_w[a] * iq1_values[m][0] * iq1_values[m][0];
+            first_x[m] = c->x[a] * iq1_values[m][0];
+            first_w[m] = c->w[a] * iq1_values[m][0] * iq1_values[m][0];
         }
-        for (int b = a; b <= N; b++) {
-            const vf32 middle_x = (sum_x[b] - sum_x[a]) * 0.125f, middle_w = (sum_w[b] - sum_w[a]) * 0.125f * 0.125f;
+        for (int b = a; b <= N; b += step) {
+            const vf32 middle_x = (c->x[b] - c->x[a]) * 0.125f, middle_w = (c->w[b] - c->w[a]) * 0.125f * 0.125f;
             const int tag = (a * 64 + b) * 4;
-            iq1_try(&best, first_x[0] + middle_x + last_x[0][b], first_w[0] + middle_w + last_w[0][b], tag);
-            iq1_try(&best, first_x[1] - middle_x + last_x[1][b], first_w[1] + middle_w + last_w[1][b], tag + 1);
+            iq1_try(best, first_x[0] + middle_x + c->last_x[0][b], first_w[0] + middle_w + c->last_w[0][b], tag);
+            iq1_try(best, first_x[1] - middle_x + c->last_x[1][b], first_w[1] + middle_w + c->last_w[1][b], tag + 1);
         }
     }
+}
+
+static inline iq1_best search(const iq1_sorted *s) {
+    cut_sums cuts;
+    sum_cuts(&cuts, s);
+    iq1_best best = {.score = v_set(-FLT_MAX), .scale = v_set(0), .tag = vi_set(-1)};
+    try_cuts(&best, &cuts, 4, 4);
+    best = iq1_begin(&best, s, cuts.w[N], N);
+    try_cuts(&best, &cuts, 0, 1);
     return best;
 }
 
@@ -49,7 +64,7 @@ static inline sub_block quantize_sub_block(const vf32 *x, const vf32 *w, const w
     sub_block r = {.minus = ((best.tag & 1) * -1 ^ turn) & ~zero};
     vu32 code[4];
     vi32 moved = vi_set(0);
-    iq1_cut(code, &sorted, best.tag >> 8, best.tag >> 2 & 63, N);
+    iq1_cut(code, &sorted, x, best.tag >> 8, best.tag >> 2 & 63, N);
     for (int k = 0; k < 4; k++) {
         code[k] = vu_select(turn, 0xaaaau - code[k], code[k]);
         r.place[k] = iq1_choose(&s, k, &code[k], r.minus, zero, &moved);

@@ -123,7 +123,8 @@ V_INLINE iq2_sums iq2_sum(const iq2_block *s, const vu32 *code) {
 }
 
 /* Takes each lane's codes of `n_tries` tries from rounded digits to points of the codebook. */
-static inline void iq2_choose(const iq2_block *s, vu32 (*code)[IQ2_MAX_GROUPS], const vf32 *scale, int n_tries) {
+static inline void iq2_choose(const iq2_block *s, vu32 (*code)[IQ2_MAX_GROUPS], const vf32 *scale, const vf32 *inverse,
+                              int n_tries) {
     for (size_t lane = 0; lane < s->live; lane++)
         for (int k = 0; k < s->groups; k++) {
             const grid8_tries tries = {
@@ -131,6 +132,7 @@ static inline void iq2_choose(const iq2_block *s, vu32 (*code)[IQ2_MAX_GROUPS], 
                 .group = {s->x_of[lane] + 8 * k, s->root_of[lane] + 8 * k, iq2_values},
                 .power = ((const float *)&s->power[k])[lane],
                 .scale = (const float *)scale + lane,
+                .inverse = (const float *)inverse + lane,
                 .code = (uint32_t *)&code[0][k] + lane,
                 .code_step = sizeof *code / (sizeof(uint32_t)),
             };
@@ -142,15 +144,15 @@ static inline void iq2_choose(const iq2_block *s, vu32 (*code)[IQ2_MAX_GROUPS], 
  * left as they are in lanes where none is better than nothing. */
 static inline void iq2_search(iq2_block *s, vf32 top, int n_tries) {
     vu32 rounded[IQ2_MAX_TRIES][IQ2_MAX_GROUPS], code[IQ2_MAX_TRIES][IQ2_MAX_GROUPS];
-    vf32 scale[IQ2_MAX_TRIES], best = v_set(0);
+    vf32 scale[IQ2_MAX_TRIES], inverse[IQ2_MAX_TRIES], best = v_set(0);
     for (int t = 0; t < n_tries; t++) {
-        const vf32 inverse = (5.0f + (float)(t - n_tries / 2) * 0.1f) / top;
-        scale[t] = 1.0f / inverse;
-        const bool small = iq2_is_small(s, inverse);
-        for (int k = 0; k < s->groups; k++) code[t][k] = rounded[t][k] = iq2_round(s->x + 8 * k, inverse, small);
+        inverse[t] = (5.0f + (float)(t - n_tries / 2) * 0.1f) / top;
+        scale[t] = 1.0f / inverse[t];
+        const bool small = iq2_is_small(s, inverse[t]);
+        for (int k = 0; k < s->groups; k++) code[t][k] = rounded[t][k] = iq2_round(s->x + 8 * k, inverse[t], small);
     }
     iq2_measure_power(s, scale[0]);
-    iq2_choose(s, code, scale, n_tries);
+    iq2_choose(s, code, scale, inverse, n_tries);
     for (int t = 0; t < n_tries; t++) {
         const iq2_sums sum = iq2_sum(s, code[t]);
         const vi32 better = v_lt(v_set(0), sum.q2) & v_lt(best * sum.q2, sum.qx * sum.qx);
@@ -173,7 +175,7 @@ static inline void iq2_refine(iq2_block *s, const vi32 *redo, vi32 any) {
     for (int k = 0; k < s->groups; k++)
         code[0][k] = vu_select(redo[k], iq2_round(s->x + 8 * k, inverse, small), s->code[k]);
     iq2_measure_power(s, s->scale);
-    iq2_choose(s, code, &s->scale, 1);
+    iq2_choose(s, code, &s->scale, &inverse, 1);
     const iq2_sums sum = iq2_sum(s, code[0]);
     for (int k = 0; k < s->groups; k++) s->code[k] = code[0][k];
     s->scale = v_select(any & v_lt(v_set(0), sum.q2), sum.qx / sum.q2, s->scale);

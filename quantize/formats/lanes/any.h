@@ -141,13 +141,9 @@ V_INLINE float v_least(vf32 v) {
     return least;
 }
 
-/* Bit i: is a <= b in lane i? */
-V_INLINE uint32_t v_bits_le(vf32 a, vf32 b) {
-    const vi32 mask = a <= b;
-    uint32_t bits = 0;
-    for (int lane = 0; lane < WS_LANES; lane++) bits |= (uint32_t)(mask[lane] & 1) << lane;
-    return bits;
-}
+/* Bit i: is a < b, a <= b in lane i? */
+V_INLINE uint32_t v_bits_lt(vf32 a, vf32 b) { return v_lane_bits((vi32)(a < b)); }
+V_INLINE uint32_t v_bits_le(vf32 a, vf32 b) { return v_lane_bits((vi32)(a <= b)); }
 #endif
 
 /* sum + term where a < b. */

@@ -73,6 +73,7 @@ V_INLINE float v_least(vf32 v) {
     const __m128 two = _mm_min_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_min_ss(two, _mm_movehdup_ps(two)));
 }
+V_INLINE uint32_t v_bits_lt(vf32 a, vf32 b) { return (uint32_t)_mm256_movemask_ps((__m256)(a < b)); }
 V_INLINE uint32_t v_bits_le(vf32 a, vf32 b) { return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_LE_OQ)); }
 V_INLINE vu32 vu_add_lt(vu32 sum, vf32 a, vf32 b, uint32_t term) {
     return term == 1 ? sum - (vu32)(a < b) : sum + ((vu32)(a < b) & term); /* terms are constants */

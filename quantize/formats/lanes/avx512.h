@@ -75,7 +75,10 @@ V_INLINE vf32 v_each_quad(const float *p) {
     return _mm512_permutexvar_ps(lanes, _mm512_castps128_ps512(_mm_loadu_ps(p)));
 }
 V_INLINE vf32 v_quad_lookup(vf32 quads, vu32 index) { return _mm512_permutevar_ps(quads, (__m512i)index); }
+#define V_HAS_WIDE_LOOKUP /* and each lane one of all sixteen */
+V_INLINE vf32 v_wide_lookup(vf32 table, vu32 index) { return _mm512_permutexvar_ps((__m512i)index, table); }
 V_INLINE float v_least(vf32 v) { return _mm512_reduce_min_ps(v); }
+V_INLINE uint32_t v_bits_lt(vf32 a, vf32 b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
 V_INLINE uint32_t v_bits_le(vf32 a, vf32 b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
 V_INLINE vu32 vu_add_lt(vu32 sum, vf32 a, vf32 b, uint32_t term) {
     return (vu32)_mm512_mask_add_epi32((__m512i)sum, _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), (__m512i)sum,

@@ -32,9 +32,7 @@ V_INLINE vf32 v_quad_lookup(vf32 quads, vu32 index) {
     return (vf32)vqtbl1q_u8((uint8x16_t)quads, (uint8x16_t)bytes);
 }
 V_INLINE float v_least(vf32 v) { return vminvq_f32((float32x4_t)v); }
-V_INLINE uint32_t v_bits_le(vf32 a, vf32 b) {
-    static const uint32_t weights[4] = {1, 2, 4, 8};
-    return vaddvq_u32(vandq_u32((uint32x4_t)(a <= b), vld1q_u32(weights)));
-}
+V_INLINE uint32_t v_bits_lt(vf32 a, vf32 b) { return v_lane_bits((vi32)(a < b)); }
+V_INLINE uint32_t v_bits_le(vf32 a, vf32 b) { return v_lane_bits((vi32)(a <= b)); }
 
 #endif
