@@ -1,6 +1,7 @@
 /* infer - run a model: generate text, measure perplexity, compare with another model, print logits. */
+#include "main_infer.h"
+
 #include "alloc.h"
-#include "cli.h"
 #include "cpu.h"
 #include "file.h"
 #include "forward.h"
@@ -18,22 +19,7 @@
 
 enum { MAX_TEXT_BYTES = 1 << 30, MAX_TOKENS = 1 << 30 };
 
-typedef struct {
-    ws_common_options common;
-    const char *prompt, *prompt_file, *perplexity, *kld_base, *logits, *kv_type;
-    int64_t n_predict, ctx, chunks, batch, top_k, seed;
-    double temp, top_p, min_p;
-} options;
-
-/* What the command line asks for, and what all modes need. */
-typedef struct {
-    const options *o;
-    const char *model, *text; /* paths; text is the file of --kld-base */
-    ws_dtype kv_type;
-    uint32_t cpu_flags;
-} job;
-
-static void print_problem(void *arg, const char *line) {
+void ws_infer_problem(void *arg, const char *line) {
     (void)arg;
     fprintf(stderr, "infer: %s\n", line);
 }
@@ -96,7 +82,7 @@ static void print_timings(const ws_generated *g, uint64_t seed) {
             g->stop == WS_STOP_CONTEXT ? "; stopped at the end of the context" : "");
 }
 
-static ws_status choose_seed(const options *o, uint64_t *seed, ws_error *err) {
+static ws_status choose_seed(const ws_infer_options *o, uint64_t *seed, ws_error *err) {
     *seed = (uint64_t)o->seed;
     if (o->seed >= 0) return WS_OK;
     uint32_t random = 0;
@@ -105,8 +91,8 @@ static ws_status choose_seed(const options *o, uint64_t *seed, ws_error *err) {
     return WS_OK;
 }
 
-static ws_status generate(const job *j, const ws_model *m, const char *prompt, size_t n, ws_error *err) {
-    const options *o = j->o;
+static ws_status generate(const ws_infer_job *j, const ws_model *m, const char *prompt, size_t n, ws_error *err) {
+    const ws_infer_options *o = j->o;
     output out = {.show = !o->common.json};
     ws_generate_options g = {
         .prompt = prompt,
@@ -136,13 +122,14 @@ static ws_status generate(const job *j, const ws_model *m, const char *prompt, s
     return st;
 }
 
-static ws_status run_generate(const job *j, ws_error *err) {
+static ws_status run_generate(const ws_infer_job *j, ws_error *err) {
     char *text = NULL;
     size_t n = j->o->prompt ? strlen(j->o->prompt) : 0;
     if (j->o->prompt && j->o->prompt_file) return ws_fail(err, WS_USAGE, "give either --prompt or --file, not both");
+    if (j->o->n_predict < 1) return ws_fail(err, WS_USAGE, "--predict: at least one token is to be generated");
     if (j->o->prompt_file) WS_TRY(read_text(&text, &n, j->o->prompt_file, err));
     ws_model *m;
-    ws_status st = ws_model_open(&m, j->model, print_problem, NULL, err);
+    ws_status st = ws_model_open(&m, j->model, ws_infer_problem, NULL, err);
     if (!st) st = generate(j, m, text ? text : j->o->prompt, n, err);
     if (m) ws_model_close(m);
     free(text);
@@ -152,7 +139,7 @@ static ws_status run_generate(const job *j, ws_error *err) {
 /* ---- perplexity and divergence ---- */
 
 typedef struct {
-    const options *o;
+    const ws_infer_options *o;
     ws_progress bar;
     bool compared, begun;
 } reporter;
@@ -219,8 +206,8 @@ static void print_divergence(const ws_eval_result *r) {
     printf("over %" PRIu64 " tokens of %" PRIu64 " chunks\n", r->tokens, r->chunks);
 }
 
-static ws_status evaluate(const job *j, const char *file, ws_error *err) {
-    const options *o = j->o;
+static ws_status evaluate(const ws_infer_job *j, const char *file, ws_error *err) {
+    const ws_infer_options *o = j->o;
     reporter p = {.o = o, .compared = o->kld_base};
     ws_eval_options e = ws_eval_defaults();
     ws_eval_result r;
@@ -228,7 +215,7 @@ static ws_status evaluate(const job *j, const char *file, ws_error *err) {
     size_t n;
     if (o->ctx) e.ctx = (uint64_t)o->ctx;
     e.chunks = (uint64_t)o->chunks, e.threads = (int)o->common.threads, e.kv_type = j->kv_type;
-    e.progress = report_chunk, e.problem = print_problem, e.arg = &p;
+    e.progress = report_chunk, e.problem = ws_infer_problem, e.arg = &p;
     WS_TRY(read_text(&text, &n, file, err));
     const ws_status st = o->kld_base ? ws_perplexity_compare(o->kld_base, j->model, text, n, &e, &r, err)
                                      : ws_perplexity_run(j->model, text, n, &e, &r, err);
@@ -244,9 +231,9 @@ static ws_status evaluate(const job *j, const char *file, ws_error *err) {
     return WS_OK;
 }
 
-static ws_status run_perplexity(const job *j, ws_error *err) { return evaluate(j, j->o->perplexity, err); }
+static ws_status run_perplexity(const ws_infer_job *j, ws_error *err) { return evaluate(j, j->o->perplexity, err); }
 
-static ws_status run_divergence(const job *j, ws_error *err) {
+static ws_status run_divergence(const ws_infer_job *j, ws_error *err) {
     if (!j->text) return ws_fail(err, WS_USAGE, "--kld-base needs a text: infer MODEL.gguf --kld-base BASE.gguf FILE");
     return evaluate(j, j->text, err);
 }
@@ -276,7 +263,7 @@ static ws_status print_logits(const float *logits, size_t n, bool json, ws_error
     return ws_json_print(root, stdout, err);
 }
 
-static ws_status last_logits(const job *j, ws_session *s, const ws_ids *ids, float *logits, ws_error *err) {
+static ws_status last_logits(const ws_infer_job *j, ws_session *s, const ws_ids *ids, float *logits, ws_error *err) {
     const size_t batch = (size_t)j->o->batch;
     size_t n = 0;
     for (size_t at = 0; at < ids->n; at += n) {
@@ -286,7 +273,7 @@ static ws_status last_logits(const job *j, ws_session *s, const ws_ids *ids, flo
     return ws_session_logits(s, n - 1, 1, logits, err);
 }
 
-static ws_status logits_of(const job *j, const ws_model *m, const ws_ids *ids, ws_error *err) {
+static ws_status logits_of(const ws_infer_job *j, const ws_model *m, const ws_ids *ids, ws_error *err) {
     const ws_session_options so = {
         .n_ctx = j->o->ctx ? (uint64_t)j->o->ctx : ids->n,
         .n_batch = (uint64_t)j->o->batch,
@@ -304,11 +291,11 @@ static ws_status logits_of(const job *j, const ws_model *m, const ws_ids *ids, w
     return st;
 }
 
-static ws_status run_logits(const job *j, ws_error *err) {
+static ws_status run_logits(const ws_infer_job *j, ws_error *err) {
     ws_ids ids = {0};
     ws_model *m = NULL;
     ws_status st = parse_ids(&ids, j->o->logits, err);
-    if (!st) st = ws_model_open(&m, j->model, print_problem, NULL, err);
+    if (!st) st = ws_model_open(&m, j->model, ws_infer_problem, NULL, err);
     if (!st) st = logits_of(j, m, &ids, err);
     ws_model_close(m);
     free(ids.id);
@@ -317,48 +304,52 @@ static ws_status run_logits(const job *j, ws_error *err) {
 
 /* ---- command line ---- */
 
-typedef ws_status run_fn(const job *j, ws_error *err);
+typedef ws_status run_fn(const ws_infer_job *j, ws_error *err);
 
-static ws_status run(const options *o, const ws_args *args, ws_error *err) {
+static ws_status run(const ws_infer_options *o, const ws_args *args, ws_error *err) {
     const struct {
         bool chosen;
         run_fn *run;
     } modes[] = {
-        {o->prompt || o->prompt_file, run_generate},
-        {o->perplexity, run_perplexity},
-        {o->kld_base, run_divergence},
+        {o->bench, ws_infer_bench},      {(o->prompt || o->prompt_file) && !o->bench, run_generate},
+        {o->perplexity, run_perplexity}, {o->kld_base, run_divergence},
         {o->logits, run_logits},
     };
     run_fn *chosen = NULL;
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         if (!modes[i].chosen) continue;
-        if (chosen) return ws_fail(err, WS_USAGE, "give one of --prompt, --file, --perplexity, --kld-base, --logits");
+        if (chosen)
+            return ws_fail(err, WS_USAGE, "give one of --prompt, --file, --perplexity, --kld-base, --logits, --bench");
         chosen = modes[i].run;
     }
     if (!chosen)
-        return ws_fail(err, WS_USAGE, "nothing to do: give --prompt, --file, --perplexity, --kld-base or --logits");
+        return ws_fail(err, WS_USAGE,
+                       "nothing to do: give --prompt, --file, --perplexity, --kld-base, --logits or --bench");
     if (args->n_args > 1 && !o->kld_base) return ws_fail(err, WS_USAGE, "unexpected argument '%s'", args->arg[1]);
 
-    job j = {.o = o, .model = args->arg[0], .text = args->n_args > 1 ? args->arg[1] : NULL};
+    ws_infer_job j = {.o = o, .model = args->arg[0], .text = args->n_args > 1 ? args->arg[1] : NULL};
     if (!ws_dtype_by_name(&j.kv_type, o->kv_type)) return WS_USAGE;
     WS_TRY(ws_cpu_flags(&j.cpu_flags, err));
     return chosen(&j, err);
 }
 
 int main(int argc, char **argv) {
+    static const char *const outputs[] = {"md", "csv", "json", NULL};
     static const char *const kv_types[] = {"f16", "f32", "q8_0", "q4_0", NULL};
-    options o = {.kv_type = "f16",
-                 .n_predict = 128,
-                 .batch = 512,
-                 .top_k = 40,
-                 .seed = -1,
-                 .temp = 0.8,
-                 .top_p = 0.95,
-                 .min_p = 0.05};
+    ws_infer_options o = {.kv_type = "f16",
+                          .output = "md",
+                          .rounds = 5,
+                          .n_predict = 128,
+                          .batch = 512,
+                          .top_k = 40,
+                          .seed = -1,
+                          .temp = 0.8,
+                          .top_p = 0.95,
+                          .min_p = 0.05};
     const ws_option rows[] = {
         {"prompt", 'p', WS_OPT_TEXT, &o.prompt, "TEXT", "continue this text", 0, 0, NULL},
         {"file", 'f', WS_OPT_TEXT, &o.prompt_file, "FILE", "continue the text in this file", 0, 0, NULL},
-        {"predict", 'n', WS_OPT_INT, &o.n_predict, "N", "generate at most N tokens (default: 128)", 1, MAX_TOKENS,
+        {"predict", 'n', WS_OPT_INT, &o.n_predict, "N", "generate at most N tokens (default: 128)", 0, MAX_TOKENS,
          NULL},
         {"temp", 0, WS_OPT_REAL, &o.temp, "T", "temperature; 0: always the most probable token (default: 0.8)", 0, 1000,
          NULL},
@@ -373,6 +364,10 @@ int main(int argc, char **argv) {
         {"chunks", 0, WS_OPT_INT, &o.chunks, "N", "at most N chunks of the text; 0: all (default)", 0, MAX_TOKENS,
          NULL},
         {"logits", 0, WS_OPT_TEXT, &o.logits, "IDS", "logits after these token ids, as in 1,2,3", 0, 0, NULL},
+        {"bench", 0, WS_OPT_FLAG, &o.bench, NULL,
+         "measure tokens per second: -p counts prompt tokens (default: 512), -n generated ones", 0, 0, NULL},
+        {"repetitions", 'r', WS_OPT_INT, &o.rounds, "R", "rounds of --bench (default: 5)", 1, 1000, NULL},
+        {"output", 'o', WS_OPT_CHOICE, &o.output, "FORM", "of --bench: md (default), csv or json", 0, 0, outputs},
         {"ctx", 'c', WS_OPT_INT, &o.ctx, "N", "context; --perplexity: tokens of a chunk (default: 512)", 4, MAX_TOKENS,
          NULL},
         {"batch", 'b', WS_OPT_INT, &o.batch, "N", "tokens of a prompt run at a time (default: 512)", 1, 65536, NULL},
@@ -382,14 +377,16 @@ int main(int argc, char **argv) {
     };
     const ws_command cmd = {
         .tool = "infer",
-        .synopsis = "MODEL.gguf (-p TEXT | --perplexity FILE | --kld-base BASE.gguf FILE | --logits IDS) [options]",
+        .synopsis = "MODEL.gguf (-p TEXT | --perplexity FILE | --kld-base BASE.gguf FILE | --logits IDS |\n"
+                    "                        --bench) [options]",
         .summary = "Run a model: continue a text, or measure how well it predicts one.",
         .notes = "The prompt is used as it is: BOS is added if the model asks for it, no chat template is applied. "
                  "Standard\n"
                  "output holds the generated text only; generation stops at the model's end tokens.",
         .examples = "  infer model.gguf -p 'Once upon a time' -n 64 --temp 0\n"
                     "  infer model-q4_k.gguf --perplexity text.txt --chunks 20\n"
-                    "  infer model-q4_k.gguf --kld-base model-f16.gguf text.txt",
+                    "  infer model-q4_k.gguf --kld-base model-f16.gguf text.txt\n"
+                    "  infer model-q4_k.gguf --bench -t 2 -p 512 -n 128 -r 5",
         .options = rows,
         .min_args = 1,
         .max_args = 2,

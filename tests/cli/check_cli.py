@@ -285,6 +285,18 @@ class Json(CliCase):
         self.assertEqual(run("vram-estimate", small, "--engine", "weightsmith", "--gpu", "8GiB").returncode, 2)
         self.assertEqual(run("vram-estimate", small, "--engine", "weightsmith", "-ctk", "q8_0").returncode, 1)
 
+    def test_bench(self):
+        model = self.dir / "model.gguf"
+        run("convert", MODEL, model, "-q")
+        result = run("infer", model, "--bench", "-p", "16", "-n", "4", "-r", "2", "-t", "1", "--json")
+        rows = json.loads(result.stdout)
+        self.assertEqual([(r["test"], r["threads"]) for r in rows], [("pp16", 1), ("tg4", 1)])
+        self.assertTrue(all(r["tokens_per_second"] > 0 and r["stddev"] >= 0 for r in rows))
+        csv = run("infer", model, "--bench", "-p", "0", "-n", "2", "-r", "1", "-o", "csv").stdout.decode()
+        self.assertEqual(csv.splitlines()[0], "test,threads,tokens_per_second,stddev")
+        for args in (["-p", "many"], ["-p", "0", "-n", "0"], ["--perplexity", "x"]):
+            self.assertEqual(run("infer", model, "--bench", *args).returncode, 2, args)
+
     def test_strings_cannot_drive_the_terminal(self):
         evil = b"\x1b]0;owned\x07\xff\xfe"
         path = self.file("evil.gguf", gguf(pairs=[ARCH, pair("general.name", 8, string(evil))]))

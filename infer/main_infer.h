@@ -1,0 +1,30 @@
+/* main_infer.h - what the files of the infer program share. */
+#ifndef WS_MAIN_INFER_H
+#define WS_MAIN_INFER_H
+
+#include "cli.h"
+#include "model.h"
+
+typedef struct {
+    ws_common_options common;
+    const char *prompt, *prompt_file, *perplexity, *kld_base, *logits, *kv_type, *output;
+    int64_t n_predict, ctx, chunks, batch, top_k, seed, rounds;
+    double temp, top_p, min_p;
+    bool bench;
+} ws_infer_options;
+
+/* What the command line asks for, and what all modes need. */
+typedef struct {
+    const ws_infer_options *o;
+    const char *model, *text; /* paths; text is the file of --kld-base */
+    ws_dtype kv_type;
+    uint32_t cpu_flags;
+} ws_infer_job;
+
+/* Lines about what is wrong with a model go to standard error. */
+void ws_infer_problem(void *arg, const char *line);
+
+/* --bench */
+WS_MUST_CHECK ws_status ws_infer_bench(const ws_infer_job *j, ws_error *err);
+
+#endif
