@@ -183,6 +183,20 @@ static ws_status read_altup(const reader *r) {
     return WS_OK;
 }
 
+/* The last layers read the cache of the last layer of their kind that has one. */
+static ws_status read_shared_caches(const reader *r) {
+    ws_blueprint *bp = r->bp;
+    uint64_t shared = 0, own;
+    WS_TRY(optional(r, "attention.shared_kv_layers", &shared, bp->n_layer));
+    own = bp->n_layer - shared;
+    if (shared && own < 2)
+        return ws_fail(r->err, WS_FORMAT, "'%s': too few layers have caches of their own", path_of(r));
+    for (size_t i = own; i < bp->n_layer; i++) bp->layers[i].cache_of = (int32_t)own - (bp->layers[i].sliding ? 2 : 1);
+    const ws_tensor *proj = ws_blueprint_tensor(bp, "per_layer_proj_norm.weight");
+    if (proj) bp->n_embd_altup = proj->ne[0];
+    return WS_OK;
+}
+
 static ws_status read_layers(const reader *r) {
     ws_blueprint *bp = r->bp;
     bp->layers = ws_alloc(bp->n_layer_all, sizeof *bp->layers, "layers", r->err);
@@ -193,6 +207,7 @@ static ws_status read_layers(const reader *r) {
     if (bp->style->family == WS_FAMILY_MAMBA || bp->style->family == WS_FAMILY_DELTA_NET) WS_TRY(read_states(r));
     if (bp->style->family == WS_FAMILY_HYBRID) WS_TRY(read_hybrid(r));
     if (bp->style->family == WS_FAMILY_GEMMA3N) WS_TRY(read_altup(r));
+    if (bp->style->family == WS_FAMILY_GEMMA4) WS_TRY(read_shared_caches(r));
     return WS_OK;
 }
 

@@ -11,6 +11,7 @@ typedef enum {
     WS_FAMILY_DECODER, /* attention, then feed-forward or experts; the traits say in what variation */
     WS_FAMILY_LATENT,  /* DeepSeek's multi-head latent attention */
     WS_FAMILY_GEMMA3N,
+    WS_FAMILY_GEMMA4,
     WS_FAMILY_MAMBA,
     WS_FAMILY_HYBRID,    /* Mamba 2 or short convolutions, and attention between them */
     WS_FAMILY_DELTA_NET, /* Qwen3-Next and Qwen3.5: gated delta net, every n-th layer attends */

@@ -183,6 +183,8 @@ ws_node *ws_build_bias(ws_builder *b, ws_node *x, const char *format, unsigned l
 ws_node *ws_build_rope(ws_builder *b, ws_node *x, unsigned layer) {
     const int backend = b->p->layer_backend[layer];
     ws_node *n = ws_op_same(b->g, WS_OP_ROPE, x, b->positions);
+    /* Gemma 4: for layers without a window */
+    if (b->bp->style->family == WS_FAMILY_GEMMA4 && b->bp->layers[layer].sliding) return n;
     n->src[2] = ws_weight_on(b, "rope_freqs.weight", backend);
     if (!n->src[2]) n->src[2] = ws_weight_on(b, "rope_factors_short.weight", backend);
     return n;
@@ -263,9 +265,18 @@ static ws_node *choose_experts(ws_builder *b, ws_node *logits, uint64_t used, un
     return w;
 }
 
+/* One factor per expert. */
+static ws_node *scale_experts(ws_builder *b, ws_node *x, ws_node *ids, ws_node *factors) {
+    const uint64_t n = factors->ne[0];
+    ws_node *s = ws_op_repeat_4d(b->g, ws_op_reshape(b->g, factors, 1, n, 1, 1), 1, n, x->ne[2], 1);
+    return ws_op_same(b->g, WS_OP_MUL, x, ws_op_get_rows(b->g, s, ids));
+}
+
 static ws_node *expert_half(ws_builder *b, ws_node *x, ws_node *ids, const char *what, unsigned layer) {
     char name[NAME_BYTES];
     x = ws_op_mul_mat_id(b->g, ws_need_weight(b, ffn_name(name, what, "_exps", "weight"), layer), x, ids);
+    ws_node *factors = ws_weight(b, ffn_name(name, what, "_exps", "scale"), layer);
+    if (factors) x = scale_experts(b, x, ids, factors);
     ws_node *bias = ws_weight(b, ffn_name(name, what, "_exps", "bias"), layer);
     if (!bias) return x;
     x = ws_op_same(b->g, WS_OP_ADD_ID, x, bias);

@@ -45,6 +45,7 @@ void ws_build_graph(ws_graph *g, const ws_blueprint *bp, const ws_pass *p, const
 void ws_build_decoder(ws_builder *b);
 void ws_build_latent(ws_builder *b);
 void ws_build_gemma3n(ws_builder *b);
+void ws_build_gemma4(ws_builder *b);
 void ws_build_mamba(ws_builder *b);
 void ws_build_delta_net(ws_builder *b);
 void ws_build_hybrid(ws_builder *b);
@@ -72,6 +73,9 @@ ws_node *ws_build_plain_norm(ws_builder *b, ws_node *x);
 ws_node *ws_mul_mat(ws_builder *b, const char *format, unsigned layer, ws_node *x);
 ws_node *ws_build_bias(ws_builder *b, ws_node *x, const char *format, unsigned layer);
 ws_node *ws_build_rope(ws_builder *b, ws_node *x, unsigned layer);
+
+/* Gemma's inputs for every layer, from tokens and hidden state x: [width, tokens, layers]. */
+ws_node *ws_build_layer_inputs(ws_builder *b, ws_node *x);
 
 /* A decoder's attention and feed-forward, with all variations: normalized x in, what is added to the residual out. */
 ws_node *ws_build_self_attention(ws_builder *b, ws_node *x, unsigned layer);

@@ -69,9 +69,9 @@ static void add_weights(sizes *s) {
             put_weight(s, t, s->place.tensor[i]);
     }
     if (ws_blueprint_tensor(s->bp, "output.weight")) return;
-    /* Tied: the token embedding is the output matrix, too; on its own backend it is there already (Gemma 3n loads the
-     * output first, and so has it twice). */
-    const bool twice = s->bp->style->family == WS_FAMILY_GEMMA3N;
+    /* Tied: the token embedding is the output matrix, too; on its own backend it is there already (Gemma 3n and 4 load
+     * the output first, and so has it twice). */
+    const bool twice = s->bp->style->family == WS_FAMILY_GEMMA3N || s->bp->style->family == WS_FAMILY_GEMMA4;
     if (s->place.output != ws_machine_cpu(&s->place.machine) || twice)
         put_weight(s, ws_blueprint_tensor(s->bp, "token_embd.weight"), s->place.output);
 }

@@ -39,6 +39,7 @@ static void build(ws_builder *b) {
     case WS_FAMILY_DECODER: ws_build_decoder(b); break;
     case WS_FAMILY_LATENT: ws_build_latent(b); break;
     case WS_FAMILY_GEMMA3N: ws_build_gemma3n(b); break;
+    case WS_FAMILY_GEMMA4: ws_build_gemma4(b); break;
     case WS_FAMILY_MAMBA: ws_build_mamba(b); break;
     case WS_FAMILY_HYBRID: ws_build_hybrid(b); break;
     case WS_FAMILY_DELTA_NET: ws_build_delta_net(b); break;

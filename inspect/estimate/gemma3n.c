@@ -30,7 +30,7 @@ static ws_node *rescale(ws_builder *b, ws_node *x, ws_node *target) {
 
 /* ---- inputs of the layers ---- */
 
-static ws_node *layer_inputs(ws_builder *b, ws_node *x) {
+ws_node *ws_build_layer_inputs(ws_builder *b, ws_node *x) {
     ws_graph *g = b->g;
     const uint64_t n = b->p->n_tokens, width = b->bp->n_embd_altup, layers = b->bp->n_layer;
     ws_node *tokens = ws_op_input(g, WS_TYPE_I32, n, 1, 1, 1);
@@ -157,7 +157,7 @@ static ws_node *layer(ws_builder *b, ws_node *x, ws_node *inputs, unsigned il) {
 void ws_build_gemma3n(ws_builder *b) {
     ws_node *x = ws_build_embedding(b);
     ws_build_inputs(b);
-    ws_node *inputs = layer_inputs(b, x);
+    ws_node *inputs = ws_build_layer_inputs(b, x);
     x = spread(b, x);
     for (unsigned i = 0; i < b->bp->n_layer && !b->g->failed; i++) x = layer(b, x, inputs, i);
     x = merge(b, x);
