@@ -9,6 +9,7 @@ void ws_html_text(FILE *f, const char *s, size_t n) {
     static const char special[] = "<>&\"'";
     static const char *const names[] = {"&lt;", "&gt;", "&amp;", "&quot;", "&#39;"};
     size_t from = 0;
+    if (n == 0) return; /* then s may be NULL */
     for (size_t i = 0; i < n; i++) {
         const char *found = s[i] ? strchr(special, s[i]) : NULL;
         if (!found) continue;

@@ -26,24 +26,28 @@ static ws_status match_names(ws_match *m, const ws_report *a, const ws_report *b
 
 /* ---- a GGUF file and a checkpoint ---- */
 
-/* Does `name` follow the pattern, in which "%u" stands for the layer? */
-static bool follows(const char *pattern, const char *name, unsigned long *layer) {
-    const char *percent = strstr(pattern, "%u");
-    if (!percent) return strcmp(pattern, name) == 0;
-    const size_t head = (size_t)(percent - pattern);
-    if (strncmp(pattern, name, head) != 0 || name[head] < '0' || name[head] > '9') return false;
-    char *end;
-    *layer = strtoul(name + head, &end, 10);
-    return strcmp(percent + 2, end) == 0;
+bool ws_match_follows(const char *pattern, const char *name, uint64_t *layer) {
+    for (; *pattern; pattern++) {
+        const bool slot = *pattern == '%' && (pattern[1] == 'u' || pattern[1] == 'x');
+        if (!slot) {
+            if (*pattern != *name++) return false;
+            continue;
+        }
+        if (*name < '0' || *name > '9') return false;
+        char *end;
+        const unsigned long n = strtoul(name, &end, 10);
+        if (*++pattern == 'u') *layer = n;
+        name = end;
+    }
+    return !*name;
 }
 
-/* The pattern with "%u" as the layer and "%x" as the expert; false when there is no room. */
-static bool fill_name(char *name, size_t size, const char *pattern, unsigned long layer, uint64_t expert) {
+bool ws_match_fill(char *name, size_t size, const char *pattern, uint64_t layer, uint64_t expert) {
     size_t n = 0;
     for (const char *p = pattern; *p && n + 24 < size; p++) {
         const bool slot = *p == '%' && (p[1] == 'u' || p[1] == 'x');
         if (slot)
-            n += (size_t)snprintf(name + n, size - n, "%" PRIu64, *++p == 'u' ? (uint64_t)layer : expert);
+            n += (size_t)snprintf(name + n, size - n, "%" PRIu64, *++p == 'u' ? layer : expert);
         else
             name[n++] = *p;
     }
@@ -51,18 +55,18 @@ static bool fill_name(char *name, size_t size, const char *pattern, unsigned lon
     return n + 24 < size;
 }
 
-static const ws_report_tensor *find_hf(const ws_report *st, const ws_arch_tensor *row, unsigned long layer,
+static const ws_report_tensor *find_hf(const ws_report *st, const ws_arch_tensor *row, uint64_t layer,
                                        uint64_t expert) {
     char name[256];
-    return fill_name(name, sizeof name, row->hf, layer, expert) ? ws_report_find(st, name) : NULL;
+    return ws_match_fill(name, sizeof name, row->hf, layer, expert) ? ws_report_find(st, name) : NULL;
 }
 
 /* The row of a tensor of the file that has a counterpart in the checkpoint, *other (of a stack: the first). */
-static const ws_arch_tensor *row_of(const ws_arch *arch, const char *name, const ws_report *st, unsigned long *layer,
+static const ws_arch_tensor *row_of(const ws_arch *arch, const char *name, const ws_report *st, uint64_t *layer,
                                     const ws_report_tensor **other) {
     for (const ws_arch_tensor *t = arch->tensors; t->gguf; t++) {
         *layer = 0;
-        if (t->hf && follows(t->gguf, name, layer) && (*other = find_hf(st, t, *layer, 0))) return t;
+        if (t->hf && ws_match_follows(t->gguf, name, layer) && (*other = find_hf(st, t, *layer, 0))) return t;
     }
     return NULL;
 }
@@ -127,7 +131,7 @@ static ws_status cut_slice(kinds *k, ws_report_tensor *slice, const ws_report_te
 }
 
 /* Experts one by one; a stack whose checkpoint lacks one of them stays alone. */
-static ws_status match_stack(kinds *k, const ws_report_tensor *stack, const ws_arch_tensor *row, unsigned long layer) {
+static ws_status match_stack(kinds *k, const ws_report_tensor *stack, const ws_arch_tensor *row, uint64_t layer) {
     const uint64_t n = stack->n_dims == 3 ? stack->shape[2] : 0;
     bool complete = n > 0 && n <= k->st->n_tensors;
     for (uint64_t e = 0; e < n && complete; e++) complete = find_hf(k->st, row, layer, e) != NULL;
@@ -144,7 +148,7 @@ static ws_status match_stack(kinds *k, const ws_report_tensor *stack, const ws_a
 }
 
 static ws_status match_tensor(kinds *k, const ws_report_tensor *t) {
-    unsigned long layer;
+    uint64_t layer;
     const ws_report_tensor *other = NULL;
     const ws_arch_tensor *row = row_of(k->arch, t->name, k->st, &layer, &other);
     if (!row) return add_kinds(k, (ws_pair){0}, t, NULL);

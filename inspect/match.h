@@ -25,6 +25,11 @@ typedef struct {
 WS_MUST_CHECK ws_status ws_match_make(ws_match *m, const ws_report *a, const ws_report *b, ws_error *err);
 void ws_match_free(ws_match *m);
 
+/* Names of architectures' tables: "%u" stands for the layer, "%x" for the expert. Does `name` follow the pattern?
+ * *layer is set when it has one. The other way round: false when there is no room. */
+bool ws_match_follows(const char *pattern, const char *name, uint64_t *layer);
+bool ws_match_fill(char *name, size_t size, const char *pattern, uint64_t layer, uint64_t expert);
+
 /* Row of the checkpoint's tensor that is row r of the GGUF's, which has `rows` rows. */
 uint64_t ws_match_row(const ws_pair *p, uint64_t rows, uint64_t r);
 

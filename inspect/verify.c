@@ -16,6 +16,7 @@ ws_status ws_verify_run(ws_findings *fs, const ws_report *r, int n_threads, bool
     *fs = (ws_findings){0};
     if (r->gguf) WS_TRY(ws_verify_structure(fs, r, err));
     if (model) WS_TRY(ws_verify_architecture(fs, r, err));
+    if (!r->gguf) WS_TRY(ws_verify_checkpoint(fs, r, err));
     if (r->gguf && !model) WS_TRY(ws_verify_parts(fs, r, err));
     WS_TRY(ws_verify_numbers(fs, r, n_threads, quiet, err));
     if (model) WS_TRY(ws_verify_vocabulary(fs, r, err));

@@ -12,10 +12,12 @@ struct ws_report;
 WS_MUST_CHECK ws_status ws_verify_run(ws_findings *fs, const struct ws_report *r, int n_threads, bool quiet,
                                       ws_error *err);
 
-/* The steps. All but the numbers are for GGUF files; _parts for adapters and importance matrices, the others for
+/* The steps. All but the numbers are for GGUF files; _checkpoint for others,
+ * _parts for adapters and importance matrices, the others for
  * models. */
 WS_MUST_CHECK ws_status ws_verify_structure(ws_findings *fs, const struct ws_report *r, ws_error *err);
 WS_MUST_CHECK ws_status ws_verify_architecture(ws_findings *fs, const struct ws_report *r, ws_error *err);
+WS_MUST_CHECK ws_status ws_verify_checkpoint(ws_findings *fs, const struct ws_report *r, ws_error *err);
 WS_MUST_CHECK ws_status ws_verify_parts(ws_findings *fs, const struct ws_report *r, ws_error *err);
 WS_MUST_CHECK ws_status ws_verify_numbers(ws_findings *fs, const struct ws_report *r, int n_threads, bool quiet,
                                           ws_error *err);

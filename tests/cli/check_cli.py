@@ -424,9 +424,21 @@ class InspectCommands(CliCase):
             self.assertIn(words, result.stdout)
             self.assertNotIn(b"\x1b", result.stdout)
 
+    def test_verify_checkpoint(self):
+        """Names against the architecture of config.json: one is renamed in the header, at the same length."""
+        folder = self.dir / "model"
+        shutil.copytree(MODEL, folder)
+        self.ok(folder, "--verify")
+        path = folder / "model.safetensors"
+        path.write_bytes(path.read_bytes().replace(b"layers.1.mlp.up_proj", b"layers.1.mlp.zp_proj", 1))
+        result = run("inspect", folder, "--verify", "--json")
+        self.assertEqual(result.returncode, 1)
+        found = [(f["kind"], f["tensor"]) for f in json.loads(result.stdout)["verify"]["findings"]]
+        self.assertEqual(found, [("extra", "model.layers.1.mlp.zp_proj.weight"), ("missing", None)])
+
     def test_html(self):
         self.ok("set", self.gguf, "general.name=<script>alert(1)</script>", "general.url=\x1b[0m")
-        for args in ([self.gguf, "--html"], ["stats", self.gguf, "--html"]):
+        for args in ([self.gguf, "--html"], ["stats", self.gguf, "--html"], [MODEL / "model.safetensors", "--html"]):
             page = self.ok(*args)
             self.assertTrue(page.startswith("<!doctype html>") and page.endswith("</html>\n"))
             self.assertNotIn("<script", page)

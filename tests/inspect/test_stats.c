@@ -121,6 +121,32 @@ Test(diff, lists_of_tensors, .init = set_up, .fini = tear_down) {
     ws_report_close(rb);
 }
 
+Test(match, names_follow_patterns) {
+    static const struct {
+        const char *pattern, *name;
+        bool follows;
+        uint64_t layer;
+    } cases[] = {
+        {"blk.%u.attn_q.weight", "blk.12.attn_q.weight", true, 12},
+        {"blk.%u.attn_q.weight", "blk.x.attn_q.weight", false, 0},
+        {"blk.%u.attn_q.weight", "blk.12.attn_q.weightx", false, 0},
+        {"blk.%u.attn_q.weight", "blk.12.attn_q", false, 0},
+        {"l.%u.e.%x.w", "l.3.e.7.w", true, 3},
+        {"l.%u.e.%x.w", "l.3.e..w", false, 0},
+        {"norm", "norm", true, 99},
+        {"norm", "nor", false, 0},
+    };
+    char name[64];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint64_t layer = 99;
+        const bool follows = ws_match_follows(cases[i].pattern, cases[i].name, &layer);
+        cr_expect_eq(follows, cases[i].follows, "case %zu", i);
+        if (follows) cr_expect_eq(layer, cases[i].layer, "case %zu", i);
+    }
+    cr_expect(ws_match_fill(name, sizeof name, "l.%u.e.%x.w", 3, 7) && strcmp(name, "l.3.e.7.w") == 0);
+    cr_expect_not(ws_match_fill(name, 26, "l.%u.e.%x.w", 3, 7));
+}
+
 /* A checkpoint of two heads with four rows each: the file has them as pairs. */
 Test(match, rows_of_heads) {
     const ws_pair p = {.heads = 2};
