@@ -12,7 +12,7 @@ from gguf import GGUFReader
 from gguf.quants import dequantize
 
 MODEL = Path(__file__).resolve().parents[1] / "model/weightsmith-tiny"
-TYPES = ["q4_k", "q2_k", "q8_0", "q5_1"]
+TYPES = ["q4_k", "q2_k", "q8_0", "q5_1", "iq4_xs", "iq3_s", "tq2_0"]
 
 
 def run(*args):
