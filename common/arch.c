@@ -5,12 +5,12 @@
 
 extern const ws_arch ws_arch_llama, ws_arch_qwen2, ws_arch_qwen3, ws_arch_gemma, ws_arch_gemma2, ws_arch_gemma3,
     ws_arch_phi3, ws_arch_granite, ws_arch_qwen2moe, ws_arch_qwen3moe, ws_arch_olmo2, ws_arch_gpt2, ws_arch_deepseek2,
-    ws_arch_gptoss;
+    ws_arch_gptoss, ws_arch_bert;
 
-static const ws_arch *const registry[] = {
-    &ws_arch_llama,  &ws_arch_qwen2, &ws_arch_qwen3,     &ws_arch_gemma,    &ws_arch_gemma2,
-    &ws_arch_gemma3, &ws_arch_phi3,  &ws_arch_granite,   &ws_arch_qwen2moe, &ws_arch_qwen3moe,
-    &ws_arch_olmo2,  &ws_arch_gpt2,  &ws_arch_deepseek2, &ws_arch_gptoss,   NULL};
+static const ws_arch *const registry[] = {&ws_arch_llama,     &ws_arch_qwen2,    &ws_arch_qwen3, &ws_arch_gemma,
+                                          &ws_arch_gemma2,    &ws_arch_gemma3,   &ws_arch_phi3,  &ws_arch_granite,
+                                          &ws_arch_qwen2moe,  &ws_arch_qwen3moe, &ws_arch_olmo2, &ws_arch_gpt2,
+                                          &ws_arch_deepseek2, &ws_arch_gptoss,   &ws_arch_bert,  NULL};
 
 const ws_arch *const *ws_arch_all(void) { return registry; }
 
@@ -63,6 +63,7 @@ uint64_t ws_hparams_dim(const ws_hparams *hp, ws_dim dim) {
     case WS_DIM_HEAD: return hp->head_k;
     case WS_DIM_HEADS: return hp->n_head;
     case WS_DIM_ONE: return 1;
+    case WS_DIM_TOKEN_TYPES: return hp->n_token_types;
     case WS_DIM_CTX: return hp->n_ctx_train;
     case WS_DIM_EXPERTS: return hp->n_expert;
     case WS_DIM_FF_EXPERT: return hp->n_ff_expert;

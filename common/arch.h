@@ -43,7 +43,8 @@ typedef enum {
     WS_DIM_HEAD,      /* key length of one head */
     WS_DIM_HEADS,
     WS_DIM_ONE,
-    WS_DIM_CTX, /* positions that have an embedding */
+    WS_DIM_TOKEN_TYPES, /* first or second text */
+    WS_DIM_CTX,         /* positions that have an embedding */
     WS_DIM_EXPERTS,
     WS_DIM_FF_EXPERT, /* feed-forward size of an expert */
     WS_DIM_FF_SHARED, /* ... of the shared ones together */
@@ -88,7 +89,12 @@ typedef struct {
 } ws_arch_key;
 
 typedef enum { WS_ROPE_NONE, WS_ROPE_INTERLEAVED, WS_ROPE_NEOX } ws_rope_kind;
-typedef enum { WS_ACT_SILU, WS_ACT_GELU, WS_ACT_SWIGLU_CLAMPED } ws_activation; /* kernels.h has the formulas */
+typedef enum {
+    WS_ACT_SILU,
+    WS_ACT_GELU,
+    WS_ACT_GELU_EXACT,
+    WS_ACT_SWIGLU_CLAMPED
+} ws_activation; /* kernels.h has the formulas */
 typedef enum { WS_NORM_RMS, WS_NORM_LAYER } ws_norm_kind;
 
 /* How convert finds the vocabulary: the first of the first three that the folder has. */
@@ -100,6 +106,7 @@ enum {
     WS_VOCAB_NO_PREFIX = 16,    /* SentencePiece never adds a space */
     WS_VOCAB_LLAMA_SIZES = 32,  /* families are told by the size of their vocabulary */
     WS_VOCAB_GEMMA_CODE = 64,   /* ids of CodeGemma's tokens */
+    WS_VOCAB_WORDPIECE = 256,   /* WordPiece in a tokenizer.json */
     WS_VOCAB_PHI = 128,         /* tokenizer.json's added tokens count, and names do not make a token special */
 };
 
@@ -109,6 +116,8 @@ enum {
     WS_EXPERTS_SUM_1 = 4,    /* the weights of the chosen experts are scaled to a sum of 1 */
     WS_YARN_EXACT = 8,       /* YaRN's ramp begins and ends between dimensions */
     WS_TIED_DROPS_HEAD = 16, /* a tied checkpoint's lm_head is not written */
+    WS_ENCODER = 512,        /* every token sees all others; there are no logits */
+    WS_POOLS = 1024,         /* may be used for embeddings, pooled as its folder says */
     WS_NO_HEAD_DIM = 64,     /* config.json's head_dim does not count */
     WS_CUT_VOCAB = 128,      /* embeddings of no token are not written */
     WS_LATE_NORM = 256,      /* what is named a norm behind attention comes before the feed-forward block */
@@ -142,6 +151,7 @@ typedef struct {
     uint64_t head_k, head_v; /* key and value length of one head */
     uint64_t n_rot;          /* rope dimensions */
     uint64_t n_expert, n_expert_used, n_ff_expert, n_ff_shared, n_expert_shared;
+    uint64_t n_token_types;
     uint64_t n_dense_lead;           /* the first layers, which have no experts */
     uint64_t q_latent, kv_latent;    /* MLA: lengths of the short vectors; kv_latent != 0 makes it MLA */
     uint64_t head_k_mla, head_v_mla; /* MLA: of the unfolded heads */

@@ -74,7 +74,12 @@ static ws_status read_vocab(const reader *r, ws_error *err) {
     else if (embd)
         r->hp->n_vocab = embd->ne[1];
     const size_key key = {"vocab_size", &r->hp->n_vocab, OPTIONAL, 1, MAX_SIZE};
-    return read_size(r, &key, err);
+    WS_TRY(read_size(r, &key, err));
+    r->hp->n_token_types = 1;
+    WS_TRY(ws_gguf_opt_u64(r->g, "tokenizer.ggml.token_type_count", &r->hp->n_token_types, err));
+    if (r->hp->n_token_types >= 1 && r->hp->n_token_types <= MAX_HEAD) return WS_OK;
+    return ws_fail(err, WS_FORMAT, "'%s': 'tokenizer.ggml.token_type_count' is %llu", ws_gguf_path(r->g),
+                   (unsigned long long)r->hp->n_token_types);
 }
 
 static ws_status read_experts(const reader *r, ws_error *err) {

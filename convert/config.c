@@ -161,6 +161,7 @@ ws_status ws_config_hparams(ws_hparams *hp, const ws_arch *arch, const cJSON *co
         {"vocab_size", &hp->n_vocab, NEEDED},
         {"head_dim|hidden_size/num_attention_heads|n_embd/n_head", &hp->head_k, NEEDED},
         {"max_position_embeddings|n_ctx|n_positions", &hp->n_ctx_train, OPTIONAL},
+        {"type_vocab_size", &hp->n_token_types, OPTIONAL},
     };
     const bool no_head_dim = arch->traits & WS_NO_HEAD_DIM;
     WS_TRY(READ_SIZES(fields, config, path, err));

@@ -90,6 +90,10 @@ static const number_field gpt2[] = {{"vocab_size", 50257, NUMBER},
                                     {"n_head", 12, NUMBER},
                                     {"layer_norm_epsilon", 1e-5, NUMBER},
                                     {0}};
+static const number_field bert[] = {
+    {"vocab_size", 30522, NUMBER},       {"hidden_size", 768, NUMBER},        {"num_hidden_layers", 12, NUMBER},
+    {"num_attention_heads", 12, NUMBER}, {"intermediate_size", 3072, NUMBER}, {"max_position_embeddings", 512, NUMBER},
+    {"type_vocab_size", 2, NUMBER},      {"layer_norm_eps", 1e-12, NUMBER},   {0}};
 static const number_field deepseek_v2[] = {SHAPE(102400, 4096, 11008, 32, 32, 2048, 1e-6),
                                            KV(0),
                                            {"first_k_dense_replace", 0, NUMBER},
@@ -144,6 +148,7 @@ static const config_class classes[] = {
     {"granite", granite, 1e4, false},
     {"olmo2", olmo2, 1e4, true},
     {"gpt2", gpt2, 0, false},
+    {"bert", bert, 0, false},
     {"deepseek_v2", deepseek_v2, 1e4, true},
     {"deepseek_v3", deepseek_v3, 1e4, false},
     {"gpt_oss", gpt_oss, 1.5e5, false},
@@ -217,7 +222,7 @@ static bool accepts(const config_class *cls, const cJSON *config) {
         const cJSON *item = get(config, f->key);
         if (item && !cJSON_IsNumber(item) && !(cJSON_IsNull(item) && f->kind != NUMBER)) return false;
     }
-    const double heads = value_of(cls, config, cls->theta > 0 ? "num_attention_heads" : "n_head");
+    const double heads = value_of(cls, config, cls->fields == gpt2 ? "n_head" : "num_attention_heads");
     if (heads < 1 || (cls->heads_divide && fmod(value_of(cls, config, "hidden_size"), heads) != 0)) return false;
     const cJSON *rope = rope_source(config);
     const char *type = rope_type(rope);

@@ -5,6 +5,7 @@
 #include "config.h"
 #include "file.h"
 #include "metadata.h"
+#include "pooling.h"
 #include "pre_name.h"
 #include "progress.h"
 #include "rope_factors.h"
@@ -98,6 +99,7 @@ static ws_status put_pairs(ws_conversion *c, const char *config_path, ws_error *
     cJSON_Delete(card);
     if (st) return st;
     WS_TRY(ws_config_put(&c->pairs, s->arch, s->config, ws_plan_file_type(c->plan.type), config_path, err));
+    if (s->arch->traits & WS_POOLS) WS_TRY(ws_pooling_put(&c->pairs, s, err));
     ws_pairs_put_u32(&c->pairs, "general.quantization_version", QUANTIZATION_VERSION);
     WS_TRY(ws_vocabulary_put(&c->pairs, s, c->opt.pre_tokenizer, err));
     return ws_pairs_check(&c->pairs, err);

@@ -23,6 +23,7 @@ static const struct {
     const char *rules, *name;
 } known[] = {
     {"words", "gpt-2"},
+    {"normalizer BertNormalizer > BertPreTokenizer", "jina-v2-en"}, /* the reference's name for BERT's, too */
     {"digit > words", "smollm"},
     {"ignore merges > /" CONTRACTED "|[^\\r\\n\\p{L}\\p{N}]?" LETTERS
      "+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" SPACES "/",

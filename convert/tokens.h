@@ -38,6 +38,9 @@ WS_MUST_CHECK ws_status ws_tokens_phi(ws_tokens *t, const ws_source *s, size_t n
 /* From tokenizer.json: byte-level BPE, n_vocab tokens in all. */
 WS_MUST_CHECK ws_status ws_tokens_bpe(ws_tokens *t, const ws_source *s, size_t n_vocab, ws_error *err);
 
+/* From tokenizer.json: WordPiece, n_vocab tokens in all. */
+WS_MUST_CHECK ws_status ws_tokens_wordpiece(ws_tokens *t, const ws_source *s, size_t n_vocab, ws_error *err);
+
 /* From tokenizer.json: SentencePiece's BPE with byte fallback, as many tokens as the file has. */
 WS_MUST_CHECK ws_status ws_tokens_llama(ws_tokens *t, const ws_source *s, ws_error *err);
 

@@ -84,6 +84,31 @@ ws_status ws_tokens_bpe(ws_tokens *t, const ws_source *s, size_t n_vocab, ws_err
     return st;
 }
 
+/* ---- WordPiece ---- */
+
+/* "##ing" -> "ing", "ing" -> U+2581 "ing"; control tokens stay. */
+static ws_status mark_words(ws_tokens *t, ws_error *err) {
+    for (size_t i = 0; i < t->n; i++) {
+        const ws_str text = t->text[i];
+        if (t->type[i] == WS_TOKEN_CONTROL) continue;
+        if (text.len >= 2 && memcmp(text.data, "##", 2) == 0) {
+            t->text[i] = (ws_str){text.data + 2, text.len - 2};
+            continue;
+        }
+        char *marked = ws_sprintf(err, WS_SPACE_MARK "%s", text.data);
+        if (!marked) return WS_NOMEM;
+        const ws_status st = ws_tokens_set(t, i, marked, strlen(marked), (ws_token_type)t->type[i], err);
+        free(marked);
+        WS_TRY(st);
+    }
+    return WS_OK;
+}
+
+ws_status ws_tokens_wordpiece(ws_tokens *t, const ws_source *s, size_t n_vocab, ws_error *err) {
+    WS_TRY(ws_tokens_bpe(t, s, n_vocab, err));
+    return mark_words(t, err);
+}
+
 /* ---- SentencePiece's BPE, converted ---- */
 
 static const float UNKNOWN_SCORE = -1000; /* the file has merges instead of scores */

@@ -48,6 +48,10 @@ static void put_normalizer(ws_pairs *p, const cJSON *step, int depth) {
     const cJSON *inner;
     if (text_is(step, "type", "Lowercase")) ws_pairs_put_bool(p, lowercase, true);
     if (text_is(step, "type", "StripAccents")) ws_pairs_put_bool(p, strip_accents, true);
+    const bool bert = text_is(step, "type", "BertNormalizer");
+    const cJSON *lower = get(step, "lowercase"), *strip = get(step, "strip_accents");
+    if (bert && cJSON_IsBool(lower)) ws_pairs_put_bool(p, lowercase, cJSON_IsTrue(lower));
+    if (bert && cJSON_IsBool(strip)) ws_pairs_put_bool(p, strip_accents, cJSON_IsTrue(strip));
     if (text_is(step, "type", "Sequence") && depth < MAX_DEPTH)
         cJSON_ArrayForEach(inner, get(step, "normalizers")) put_normalizer(p, inner, depth + 1);
 }
@@ -149,6 +153,24 @@ static bool is_llama_json(const ws_source *s) {
            text_is(get(s->tokenizer, "decoder"), "type", "Sequence");
 }
 
+/* BERT's, with the mark of SentencePiece on tokens that begin a word, instead of one on those that do not. */
+static ws_status put_wordpiece(ws_pairs *p, const ws_source *s, const char *chosen, ws_tokens *t, ws_error *err) {
+    uint64_t types = 1;
+    const char *pre;
+    if (!text_is(get(s->tokenizer, "model"), "type", "WordPiece"))
+        return ws_fail(err, WS_UNSUPPORTED, "'%s' has no tokenizer.json with a WordPiece tokenizer", s->dir);
+    char *path = ws_source_path(s, "tokenizer.json", err);
+    if (!path) return WS_NOMEM;
+    const ws_status st = ws_pre_name(&pre, s->tokenizer, chosen, path, err);
+    free(path);
+    if (st) return st;
+    WS_TRY(ws_tokens_wordpiece(t, s, vocab_size(s), err));
+    ws_json_u64(ws_config_find(s->config, "type_vocab_size"), &types);
+    ws_pairs_put_u32(p, "tokenizer.ggml.token_type_count", (uint32_t)types);
+    put_tokens(p, t, "bert", pre);
+    return put_special(p, s, t->n, err);
+}
+
 /* tokenizer.json's added tokens outrank all else in Phi 3. */
 static ws_status put_phi(ws_pairs *p, const ws_source *s, ws_tokens *t, ws_error *err) {
     WS_TRY(ws_tokens_phi(t, s, vocab_size(s), err));
@@ -166,6 +188,7 @@ static ws_status put_any(ws_pairs *p, const ws_source *s, const char *chosen, ws
     if (!s->tokenizer && has_file(s, "tekken.json"))
         return ws_fail(err, WS_UNSUPPORTED, "'%s/tekken.json': Mistral's own tokenizer files are not supported",
                        s->dir);
+    if (kinds & WS_VOCAB_WORDPIECE) return put_wordpiece(p, s, chosen, t, err);
     const cJSON *prefix = get(s->tokenizer_config, "add_prefix_space");
     if (kinds & WS_VOCAB_PREFIX_KEY && cJSON_IsBool(prefix))
         ws_pairs_put_bool(p, "tokenizer.ggml.add_space_prefix", cJSON_IsTrue(prefix));

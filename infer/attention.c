@@ -39,7 +39,10 @@ static size_t row_token(const tile *t, size_t i) { return (t->first + i) / t->w-
 static size_t row_head(const tile *t, size_t i) { return t->head_kv * t->w->group + (t->first + i) % t->w->group; }
 
 /* Keys that row i may look at: from the first of the window to that of its token. */
-static size_t end_of_keys(const tile *t, size_t i) { return t->w->a->position + row_token(t, i) + 1; }
+static size_t end_of_keys(const tile *t, size_t i) {
+    const ws_attention *a = t->w->a;
+    return a->position + (a->all_keys ? a->n_tokens : row_token(t, i) + 1);
+}
 static size_t first_key(const tile *t, size_t i) {
     const uint64_t window = t->w->a->window;
     const size_t end = end_of_keys(t, i);

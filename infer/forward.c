@@ -28,9 +28,18 @@ void ws_apply_norm(const ws_session *s, const ws_norm *norm, const float *x, flo
         s->e.k.rms_norm(x, norm->weight, eps, y, norm->n);
 }
 
+/* x += row of an embedding that not all models have */
+static void add_embedding(const ws_session *s, const ws_matrix *w, size_t row, size_t t) {
+    float *x = s->x + t * s->stride.embd, *y = s->y + t * s->stride.embd;
+    if (!w->data) return;
+    ws_format_get(w->type, s->o.cpu_flags)
+        ->to_float(w->data + row * w->row_bytes, y, w->n_in / ws_dtype_get(w->type)->block_elements);
+    s->e.k.add(x, y, s->m->hp.n_embd);
+}
+
 static void embed_tokens(void *ctx, size_t begin, size_t end, int thread) {
     const ws_session *s = ((const ws_step *)ctx)->s;
-    const ws_matrix *w = &s->m->embd, *p = &s->m->positions;
+    const ws_matrix *w = &s->m->embd;
     const ws_hparams *hp = &s->m->hp;
     const ws_format *format = ws_format_get(w->type, s->o.cpu_flags);
     (void)thread;
@@ -39,11 +48,9 @@ static void embed_tokens(void *ctx, size_t begin, size_t end, int thread) {
         format->to_float(w->data + (size_t)s->tokens[t] * w->row_bytes, x,
                          w->n_in / ws_dtype_get(w->type)->block_elements);
         if (hp->embd_scale != 1) s->e.k.scale(x, hp->embd_scale, hp->n_embd);
-        if (!p->data) continue;
-        float *y = s->y + t * s->stride.embd;
-        ws_format_get(p->type, s->o.cpu_flags)
-            ->to_float(p->data + (s->position + t) * p->row_bytes, y, p->n_in / ws_dtype_get(p->type)->block_elements);
-        s->e.k.add(x, y, hp->n_embd);
+        add_embedding(s, &s->m->types, 0, t);
+        add_embedding(s, &s->m->positions, s->position + t, t);
+        if (s->m->embd_norm.weight) ws_apply_norm(s, &s->m->embd_norm, x, x);
     }
 }
 
@@ -79,7 +86,7 @@ static void norm_tokens(void *ctx, size_t begin, size_t end, int thread) {
     }
 }
 
-/* x += scale * norm(y + bias) */
+/* x = out_norm(x + scale * norm(y + bias)) */
 static void add_tokens(void *ctx, size_t begin, size_t end, int thread) {
     const ws_step *st = ctx;
     const ws_session *s = st->s;
@@ -90,6 +97,7 @@ static void add_tokens(void *ctx, size_t begin, size_t end, int thread) {
         ws_add_bias(s, y, st->vector, hp->n_embd);
         if (st->norm->weight) ws_apply_norm(s, st->norm, y, y);
         s->e.k.add_scaled(x, y, hp->residual_scale, hp->n_embd);
+        if (st->out_norm->weight) ws_apply_norm(s, st->out_norm, x, x);
     }
 }
 
@@ -189,9 +197,11 @@ static void norm(ws_session *s, const ws_norm *norm) {
 }
 
 /* The stream takes up what a block has computed. */
-static void add_to_stream(ws_session *s, const ws_norm *post, const float *bias, size_t layer, const char *what) {
-    each_token(&(ws_step){.s = s, .norm = post, .vector = bias}, add_tokens);
-    ws_watch(s, s->x, s->stride.embd, s->m->hp.n_embd, s->n_rows, layer, post->name ? post->name : what);
+static void add_to_stream(ws_session *s, const ws_norm *post, const ws_norm *out, const float *bias, size_t layer,
+                          const char *what) {
+    each_token(&(ws_step){.s = s, .norm = post, .out_norm = out, .vector = bias}, add_tokens);
+    const char *name = out->name ? out->name : post->name;
+    ws_watch(s, s->x, s->stride.embd, s->m->hp.n_embd, s->n_rows, name ? SIZE_MAX : layer, name ? name : what);
 }
 
 static void attend(ws_session *s, const ws_layer *l, size_t layer) {
@@ -199,6 +209,7 @@ static void attend(ws_session *s, const ws_layer *l, size_t layer) {
         .e = &s->e,
         .hp = &s->m->hp,
         .window = ws_layer_slides(&s->m->hp, layer) ? s->m->hp.window : 0,
+        .all_keys = s->m->arch->traits & WS_ENCODER,
         .sinks = l->sinks,
         .cache = &s->cache,
         .scratch = s->scratch,
@@ -232,7 +243,7 @@ static void attention_block(ws_session *s, const ws_layer *l, size_t layer) {
         project_heads(s, l, layer);
     attend(s, l, layer);
     ws_project(s, latent ? ws_latent_unfold(s, l) : &s->att, s->n_rows, &out, 1);
-    add_to_stream(s, &l->attn_post_norm, l->o.bias, layer, "attn_output.bias");
+    add_to_stream(s, &l->attn_post_norm, &l->attn_out_norm, l->o.bias, layer, "attn_output.bias");
 }
 
 static void feed_forward_block(ws_session *s, const ws_layer *l, size_t layer) {
@@ -241,7 +252,7 @@ static void feed_forward_block(ws_session *s, const ws_layer *l, size_t layer) {
         ws_experts_run(s, l);
     else
         ws_feed_forward_run(s, &l->ff, &s->h, s->n_rows, s->y);
-    add_to_stream(s, &l->ffn_post_norm, NULL, layer, "ffn_down.bias");
+    add_to_stream(s, &l->ffn_post_norm, &l->ffn_out_norm, NULL, layer, "ffn_down.bias");
 }
 
 void ws_decode(ws_session *s) {

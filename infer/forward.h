@@ -31,6 +31,9 @@ ws_team *ws_session_team(const ws_session *s);          /* its threads, for work
 /* Run 1 <= n <= n_batch tokens at the end of the sequence. */
 WS_MUST_CHECK ws_status ws_session_feed(ws_session *s, const int32_t *tokens, size_t n, ws_error *err);
 
+/* What the decoder made of token `row` of the last feed, after the final norm: n_embd floats. */
+const float *ws_session_state(const ws_session *s, size_t row);
+
 /* Floats from one row of logits to the next: the vocabulary, padded. */
 size_t ws_logits_stride(const ws_model *m);
 

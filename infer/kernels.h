@@ -166,9 +166,11 @@ typedef struct {
     /* Activations y = f(y) * x; x == NULL: y = f(y).
      *   silu:           f(y) = y / (1 + exp(-y))
      *   gelu:           f(y) = y / 2 * (1 + tanh(sqrt(2 / pi) * (y + 0.044715 y^3)))
+     *   gelu_exact:     f(y) = y / 2 * (1 + erf(y / sqrt(2)))
      *   swiglu_clamped: f(y) = y / (1 + exp(-1.702 y)) of min(y, 7), times max(min(x, 7), -7) + 1 */
     void (*silu_mul)(float *y, const float *x, size_t n);
     void (*gelu_mul)(float *y, const float *x, size_t n);
+    void (*gelu_exact_mul)(float *y, const float *x, size_t n);
     void (*swiglu_clamped)(float *y, const float *x, size_t n); /* x != NULL */
     /* Rotate pairs of the n/2 angles whose cosines and sines are given: (x[2i], x[2i+1]) or (x[i], x[i+n/2]). */
     void (*rope_interleaved)(float *x, const float *cos, const float *sin, size_t n);

@@ -313,18 +313,19 @@ static ws_status run(const ws_infer_options *o, const ws_args *args, ws_error *e
     } modes[] = {
         {o->bench, ws_infer_bench},      {(o->prompt || o->prompt_file) && !o->bench, run_generate},
         {o->perplexity, run_perplexity}, {o->kld_base, run_divergence},
-        {o->logits, run_logits},
+        {o->logits, run_logits},         {o->embed, ws_infer_embed},
     };
     run_fn *chosen = NULL;
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         if (!modes[i].chosen) continue;
         if (chosen)
-            return ws_fail(err, WS_USAGE, "give one of --prompt, --file, --perplexity, --kld-base, --logits, --bench");
+            return ws_fail(err, WS_USAGE,
+                           "give one of --prompt, --file, --perplexity, --kld-base, --logits, --embed, --bench");
         chosen = modes[i].run;
     }
     if (!chosen)
         return ws_fail(err, WS_USAGE,
-                       "nothing to do: give --prompt, --file, --perplexity, --kld-base, --logits or --bench");
+                       "nothing to do: give --prompt, --file, --perplexity, --kld-base, --logits, --embed or --bench");
     if (args->n_args > 1 && !o->kld_base) return ws_fail(err, WS_USAGE, "unexpected argument '%s'", args->arg[1]);
 
     ws_infer_job j = {.o = o, .model = args->arg[0], .text = args->n_args > 1 ? args->arg[1] : NULL};
@@ -364,6 +365,8 @@ int main(int argc, char **argv) {
         {"chunks", 0, WS_OPT_INT, &o.chunks, "N", "at most N chunks of the text; 0: all (default)", 0, MAX_TOKENS,
          NULL},
         {"logits", 0, WS_OPT_TEXT, &o.logits, "IDS", "logits after these token ids, as in 1,2,3", 0, 0, NULL},
+        {"embed", 0, WS_OPT_TEXT, &o.embed, "TEXT", "the text as a vector of length 1, pooled as the model says", 0, 0,
+         NULL},
         {"bench", 0, WS_OPT_FLAG, &o.bench, NULL,
          "measure tokens per second: -p counts prompt tokens (default: 512), -n generated ones", 0, 0, NULL},
         {"repetitions", 'r', WS_OPT_INT, &o.rounds, "R", "rounds of --bench (default: 5)", 1, 1000, NULL},
@@ -378,7 +381,7 @@ int main(int argc, char **argv) {
     const ws_command cmd = {
         .tool = "infer",
         .synopsis = "MODEL.gguf (-p TEXT | --perplexity FILE | --kld-base BASE.gguf FILE | --logits IDS |\n"
-                    "                        --bench) [options]",
+                    "                        --embed TEXT | --bench) [options]",
         .summary = "Run a model: continue a text, or measure how well it predicts one.",
         .notes = "The prompt is used as it is: BOS is added if the model asks for it, no chat template is applied. "
                  "Standard\n"

@@ -7,7 +7,7 @@
 
 typedef struct {
     ws_common_options common;
-    const char *prompt, *prompt_file, *perplexity, *kld_base, *logits, *kv_type, *output;
+    const char *prompt, *prompt_file, *perplexity, *kld_base, *logits, *embed, *kv_type, *output;
     int64_t n_predict, ctx, chunks, batch, top_k, seed, rounds;
     double temp, top_p, min_p;
     bool bench;
@@ -23,6 +23,9 @@ typedef struct {
 
 /* Lines about what is wrong with a model go to standard error. */
 void ws_infer_problem(void *arg, const char *line);
+
+/* --embed */
+WS_MUST_CHECK ws_status ws_infer_embed(const ws_infer_job *j, ws_error *err);
 
 /* --bench */
 WS_MUST_CHECK ws_status ws_infer_bench(const ws_infer_job *j, ws_error *err);

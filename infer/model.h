@@ -25,7 +25,8 @@ typedef struct {
 } ws_feed_forward;
 
 typedef struct {
-    ws_norm attn_norm, q_norm, k_norm, attn_post_norm; /* post norms: of what the block adds */
+    ws_norm attn_norm, q_norm, k_norm, attn_post_norm; /* post norms: of what the block adds, */
+    ws_norm attn_out_norm, ffn_out_norm;               /* out norms: of the stream with it */
     ws_linear q, k, v, o;
     const float *sinks;
     /* Multi-head latent attention (latent.c). */
@@ -47,8 +48,9 @@ typedef struct {
     const ws_arch *arch;
     ws_hparams hp;
     ws_matrix embd, output; /* output: embd again where they are tied */
+    ws_matrix types;        /* an embedding per kind of text, of which the first is used */
     ws_matrix positions;    /* an embedding per position */
-    ws_norm output_norm;
+    ws_norm embd_norm, output_norm;
     const float *rope_freqs, *rope_long, *rope_short; /* divisors of the rotary frequencies */
     ws_layer *layers;
     float *vectors; /* storage of all vectors */

@@ -133,6 +133,7 @@ static void choose_functions(ws_session *s) {
     activation_fn *const activations[] = {
         [WS_ACT_SILU] = s->e.k.silu_mul,
         [WS_ACT_GELU] = s->e.k.gelu_mul,
+        [WS_ACT_GELU_EXACT] = s->e.k.gelu_exact_mul,
         [WS_ACT_SWIGLU_CLAMPED] = s->e.k.swiglu_clamped,
     };
     s->rope = ropes[s->m->arch->rope];
@@ -186,6 +187,13 @@ ws_status ws_session_feed(ws_session *s, const int32_t *tokens, size_t n, ws_err
         return ws_fail(err, WS_USAGE, "a batch of %zu tokens, expected 1 to %" PRIu64, n, s->o.n_batch);
     if (n > s->o.n_ctx - s->position)
         return ws_fail(err, WS_LIMIT, "%zu tokens do not fit the context of %" PRIu64, s->position + n, s->o.n_ctx);
+    const uint64_t n_places = s->m->positions.data ? s->m->positions.n_out : UINT64_MAX;
+    if (s->position + n > n_places)
+        return ws_fail(err, WS_LIMIT, "'%s' has embeddings for %" PRIu64 " positions, not for %zu tokens",
+                       ws_gguf_path(s->m->gguf), n_places, s->position + n);
+    if (s->m->arch->traits & WS_ENCODER && s->position > 0)
+        return ws_fail(err, WS_UNSUPPORTED, "'%s' is an encoder: its text has to come in one batch",
+                       ws_gguf_path(s->m->gguf));
     for (size_t t = 0; t < n; t++)
         if (tokens[t] < 0 || (size_t)tokens[t] >= s->m->embd.n_out)
             return ws_fail(err, WS_FORMAT, "token %d is outside of the vocabulary of %zu", tokens[t], s->m->embd.n_out);
@@ -199,6 +207,8 @@ ws_status ws_session_feed(ws_session *s, const int32_t *tokens, size_t n, ws_err
 }
 
 /* ---- logits ---- */
+
+const float *ws_session_state(const ws_session *s, size_t row) { return s->h.x + row * s->h.stride; }
 
 size_t ws_logits_stride(const ws_model *m) { return row_stride(m->hp.n_vocab); }
 
@@ -230,6 +240,9 @@ ws_status ws_session_logits(ws_session *s, size_t first, size_t n, float *out, w
     const ws_product p = {&s->m->output, out, stride};
     const ws_rows logits = {.x = out, .stride = stride};
     ws_rows in = s->h;
+    if (s->m->arch->traits & WS_ENCODER)
+        return ws_fail(err, WS_UNSUPPORTED, "'%s' is an encoder, which has no logits: use --embed",
+                       ws_gguf_path(s->m->gguf));
     if (n < 1 || first >= s->n_rows || n > s->n_rows - first)
         return ws_fail(err, WS_USAGE, "logits of tokens %zu to %zu, but %zu were fed", first, first + n, s->n_rows);
     in.x += first * in.stride;

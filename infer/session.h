@@ -72,7 +72,7 @@ typedef struct {
     ws_session *s;
     const ws_layer *layer;
     size_t index; /* of the layer */
-    const ws_norm *norm;
+    const ws_norm *norm, *out_norm;
     const float *vector;
     const ws_rows *rows;
 } ws_step;

@@ -25,6 +25,7 @@ const ws_arch ws_arch_qwen2 = {
     .tensors = tensors,
     .keys = keys,
     .vocab = WS_VOCAB_SENTENCEPIECE | WS_VOCAB_BPE,
+    .traits = WS_POOLS,
     .rope = WS_ROPE_NEOX,
     .activation = WS_ACT_SILU,
 };

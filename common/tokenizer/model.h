@@ -22,7 +22,7 @@ typedef struct {
     ws_status (*encode)(const ws_tokenizer *t, ws_ids *ids, const char *text, size_t n, ws_error *err);
 } ws_model;
 
-extern const ws_model ws_model_bpe, ws_model_spm, ws_model_unigram;
+extern const ws_model ws_model_bpe, ws_model_spm, ws_model_unigram, ws_model_wordpiece;
 
 struct ws_tokenizer {
     const ws_model *model;

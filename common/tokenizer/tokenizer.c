@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const ws_model *const models[] = {&ws_model_bpe, &ws_model_spm, &ws_model_unigram};
+static const ws_model *const models[] = {&ws_model_bpe, &ws_model_spm, &ws_model_unigram, &ws_model_wordpiece};
 
 /* ---- opening ---- */
 
@@ -17,8 +17,9 @@ static ws_status find_model(const ws_model **out, const ws_gguf *g, ws_error *er
         *out = models[i];
         if (strlen((*out)->name) == name.len && memcmp((*out)->name, name.data, name.len) == 0) return WS_OK;
     }
-    return ws_fail(err, WS_UNSUPPORTED, "'%s': tokenizer.ggml.model '%s' is not supported (gpt2, llama and t5 are)",
-                   ws_gguf_path(g), ws_show(name.data, name.len).text);
+    return ws_fail(err, WS_UNSUPPORTED,
+                   "'%s': tokenizer.ggml.model '%s' is not supported (gpt2, llama, t5 and bert are)", ws_gguf_path(g),
+                   ws_show(name.data, name.len).text);
 }
 
 /* An id that the file may name. Ids outside of the vocabulary do not count, as in llama.cpp; nor does a default. */

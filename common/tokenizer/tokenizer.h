@@ -1,6 +1,6 @@
 /* tokenizer.h - text to token ids and back, as the metadata of a GGUF file describes it: byte-level BPE
- * ("gpt2") with its pre-tokenizer regexes, SentencePiece ("llama") with scores and byte fallback, or
- * SentencePiece's unigram model ("t5"). Same ids as llama.cpp. */
+ * ("gpt2") with its pre-tokenizer regexes, SentencePiece ("llama") with scores and byte fallback,,
+ * SentencePiece's unigram model ("t5") or WordPiece ("bert"). Same ids as llama.cpp. */
 #ifndef WS_TOKENIZER_H
 #define WS_TOKENIZER_H
 

@@ -175,6 +175,10 @@ static inline void activate(float *y, const float *x, size_t n, activation *f) {
     }
 }
 
+static void row_gelu_exact_mul(float *y, const float *x, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = 0.5f * y[i] * (1.0f + erff(y[i] * 0.70710678118654752f)) * (x ? x[i] : 1.0f);
+}
+
 static void row_silu_mul(float *y, const float *x, size_t n) { activate(y, x, n, silu); }
 static void row_gelu_mul(float *y, const float *x, size_t n) { activate(y, x, n, gelu); }
 static void row_swiglu_clamped(float *y, const float *x, size_t n) { activate(y, x, n, clamped); }
@@ -373,6 +377,7 @@ static void rows_init(ws_kernels *k) {
     k->soft_cap = row_soft_cap;
     k->silu_mul = row_silu_mul;
     k->gelu_mul = row_gelu_mul;
+    k->gelu_exact_mul = row_gelu_exact_mul;
     k->swiglu_clamped = row_swiglu_clamped;
     k->rope_interleaved = row_rope_interleaved;
     k->rope_neox = row_rope_neox;

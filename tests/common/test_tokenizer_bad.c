@@ -71,7 +71,7 @@ static void unknown_pre(vocab_file *v) {
 
 static void unknown_model(vocab_file *v) {
     good(v);
-    ws_gguf_put_str(v->w, "tokenizer.ggml.model", "bert");
+    ws_gguf_put_str(v->w, "tokenizer.ggml.model", "runes");
 }
 
 static void number_model(vocab_file *v) {
@@ -98,7 +98,7 @@ static const bad_vocab rows[] = {
     {"flag is text", text_flag, WS_FORMAT, "tokenizer.ggml.add_bos_token"},
     {"pre is a number", number_pre, WS_FORMAT, "tokenizer.ggml.pre"},
     {"unknown pre", unknown_pre, WS_UNSUPPORTED, "pre-tokenizer 'no-such?name'"},
-    {"unknown model", unknown_model, WS_UNSUPPORTED, "'bert'"},
+    {"unknown model", unknown_model, WS_UNSUPPORTED, "'runes'"},
     {"model is a number", number_model, WS_FORMAT, "tokenizer.ggml.model"},
     {"no model", no_model, WS_FORMAT, "tokenizer.ggml.model"},
     {"good", good, WS_OK, ""},

@@ -49,6 +49,7 @@ static void do_soft_cap(const ws_kernels *k, test_random *r, float *y, size_t n)
 }
 static void do_gelu(const ws_kernels *k, test_random *r, float *y, size_t n) {
     k->gelu_mul(y, n % 2 ? filled(r, n) : NULL, n);
+    k->gelu_exact_mul(y, n % 2 ? filled(r, n) : NULL, n);
 }
 static void do_clamped(const ws_kernels *k, test_random *r, float *y, size_t n) {
     k->swiglu_clamped(y, filled(r, n), n);
@@ -164,18 +165,20 @@ Test(rows, activations_are_close_to_the_exact_ones) {
     const ws_kernels k = plain();
     for (double x = -100; x < 100; x += 0.01) {
         float silu = (float)x, gelu = (float)x, both = (float)x, clamped = (float)x, cap = (float)x, one = 1, up = -9;
+        float exact = (float)x;
         const double v = (double)(float)x, u = sqrt(2 / acos(-1)) * (v + 0.044715 * v * v * v), low = fmin(v, 7);
         k.silu_mul(&silu, &one, 1);
         k.gelu_mul(&gelu, NULL, 1);
         k.gelu_mul(&both, &up, 1);
         k.swiglu_clamped(&clamped, &up, 1);
         k.soft_cap(&cap, 0.5f, 30, 1);
+        k.gelu_exact_mul(&exact, NULL, 1);
         const struct {
             double have, want, slack;
         } rows[] = {
             {silu, v * sigmoid(v), 1e-36},         {gelu, v * sigmoid(2 * u), 2e-6},
             {both, -9 * v * sigmoid(2 * u), 2e-5}, {clamped, -6 * low * sigmoid(1.702 * low), 2e-6},
-            {cap, 30 * tanh(v / 60), 1e-5},
+            {cap, 30 * tanh(v / 60), 1e-5},        {exact, v / 2 * (1 + erf(v / sqrt(2))), 1e-6},
         };
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
             cr_assert_leq(fabs(rows[i].have - rows[i].want), 4 * FLT_EPSILON * fabs(rows[i].want) + rows[i].slack,

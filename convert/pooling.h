@@ -1,0 +1,12 @@
+/* pooling.h - how sentence-transformers pool a model's tokens to one vector: modules.json names a folder whose
+ * config.json says it. */
+#ifndef WS_POOLING_H
+#define WS_POOLING_H
+
+#include "pairs.h"
+#include "source.h"
+
+/* Put "ARCH.pooling_type" if the folder has such files. */
+WS_MUST_CHECK ws_status ws_pooling_put(ws_pairs *p, const ws_source *s, ws_error *err);
+
+#endif
