@@ -140,7 +140,7 @@ static ws_status read_hybrid(const reader *r) {
     }
     if (!bp->conv_kernel) return ws_fail(r->err, WS_FORMAT, "'%s': a convolution of no tokens", path_of(r));
     WS_TRY(optional(r, "rope.scaling.finetuned", &rope, 1));
-    bp->no_rope = !rope;
+    bp->no_rope = !rope && !(t & WS_SHORT_CONV);
     for (size_t i = 0; i < bp->n_layer; i++) {
         ws_bp_layer *l = &bp->layers[i];
         if (t & WS_ONE_THING && l->n_ff) l->n_head_kv = 0;
