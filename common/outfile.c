@@ -26,8 +26,9 @@ static void on_signal(int sig) {
     raise(sig);
 }
 
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+
 static void catch_signals(void) {
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
         struct sigaction old;
         if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
@@ -102,14 +103,24 @@ static ws_status open_stream(ws_outfile *f, int fd, ws_error *err) {
     return WS_OK;
 }
 
+/* Signals wait while a file comes to be and is noted for removal. */
+static void hold_signals(bool hold) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) sigaddset(&set, signals[i]);
+    pthread_sigmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
 static ws_status open_new(ws_outfile *f, ws_error *err) {
     const char *name = f->temporary ? f->temporary : f->path;
     const int flags = f->temporary ? O_CREAT | O_EXCL : 0;
+    hold_signals(true);
     const int fd = open(name, O_WRONLY | O_CLOEXEC | flags, 0666);
-    if (fd < 0) return ws_fail_errno(err, "cannot create '%s'", f->path);
-    f->created = f->temporary != NULL;
+    const ws_status status = fd < 0 ? ws_fail_errno(err, "cannot create '%s'", f->path) : WS_OK;
+    f->created = fd >= 0 && f->temporary;
     if (f->created) f->pending = ws_remove_on_signal(name);
-    return open_stream(f, fd, err);
+    hold_signals(false);
+    return status ? status : open_stream(f, fd, err);
 }
 
 /* Is what `fd` has open still what the name leads to? Another process may have finished or removed it. */
@@ -118,22 +129,33 @@ static bool still_there(int fd, const char *name) {
     return fstat(fd, &a) == 0 && stat(name, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-static ws_status open_partial(ws_outfile *f, const ws_partial_options *o, bool *found, ws_error *err) {
-    struct stat st;
-    int fd;
+/* The temporary file, locked; -1 with err filled. */
+static int lock_partial(const ws_outfile *f, ws_error *err) {
     for (;;) {
-        fd = open(f->temporary, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-        if (fd < 0) return ws_fail_errno(err, "cannot create '%s'", f->path);
+        const int fd = open(f->temporary, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (fd < 0) {
+            ws_fail_errno(err, "cannot create '%s'", f->path);
+            return -1;
+        }
         if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
             close(fd);
-            return ws_fail(err, WS_IO, "another process is writing '%s'", f->path);
+            ws_fail(err, WS_IO, "another process is writing '%s'", f->path);
+            return -1;
         }
-        if (still_there(fd, f->temporary)) break;
+        if (still_there(fd, f->temporary)) return fd;
         close(fd);
     }
-    f->created = !o->keep;
+}
+
+static ws_status open_partial(ws_outfile *f, const ws_partial_options *o, bool *found, ws_error *err) {
+    struct stat st;
+    hold_signals(true);
+    const int fd = lock_partial(f, err);
+    f->created = fd >= 0 && !o->keep;
     f->drop = o->drop;
     if (f->created) f->pending = ws_remove_on_signal(f->temporary);
+    hold_signals(false);
+    if (fd < 0) return WS_IO;
     *found = o->keep && fstat(fd, &st) == 0 && st.st_size > 0;
     if (!*found && ftruncate(fd, 0) != 0) {
         close(fd);
