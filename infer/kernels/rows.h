@@ -246,6 +246,7 @@ static inline void quantize_group(const float *x, ws_q8_cell *to, size_t tile) {
     const float d = top < 0x7f800000 ? amax / (float)WS_Q8_MAX : NAN;
     for (int i = 0; i < N; i++) {
         v[i] = (ints)((floats)v[i] * to_q + ROUND_MAGIC) - (ints)ALL(ROUND_MAGIC);
+        v[i] = (v[i] << 24) >> 24; /* the byte that is kept: what comes of a NaN has more */
         const eight_bytes q = __builtin_convertvector(v[i], eight_bytes);
         memcpy(to[(size_t)(2 * i) * tile].q, &q, 4);
         memcpy(to[(size_t)(2 * i + 1) * tile].q, (const int8_t *)&q + 4, 4);

@@ -161,11 +161,11 @@ INLINE void put_d(sink *s, const int p, floats d0, floats d1) {
 
 /* ... and after them its minimums, where the type has some. */
 INLINE void put_min(sink *s, const int p, floats min0, floats min1) {
-    const ws_q8_cell *x = s->x + p * WS_Q8_CELLS + (s->halves ? WS_Q8_SUM16 : WS_Q8_SUM);
     if (s->out) {
         _mm512_storeu_ps(s->out[p].min[0], min0);
         if (s->halves) _mm512_storeu_ps(s->out[p].min[1], min1);
     } else {
+        const ws_q8_cell *x = s->x + p * WS_Q8_CELLS + (s->halves ? WS_Q8_SUM16 : WS_Q8_SUM);
         s->y = _mm512_fmadd_ps(min0, all_f(x), s->y);
         if (s->halves) s->y = _mm512_fmadd_ps(min1, all_f(x + 1), s->y);
     }
