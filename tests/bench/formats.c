@@ -146,6 +146,7 @@ static double reading_speed(const float *x, size_t n, int rounds) {
         for (int k = 0; k < 16; k++) sink ^= sum[k];
         seconds[round] = cpu_seconds() - start;
     }
+    (void)sink;
     qsort(seconds, (size_t)rounds, sizeof(double), compare_doubles);
     return (double)n / seconds[rounds / 2] * 1e-6;
 }
