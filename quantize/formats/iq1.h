@@ -187,7 +187,9 @@ V_INLINE vf32 iq1_encode_scales(vu32 *codes, const vf32 *scales, int n, vi32 *so
 }
 
 V_INLINE void iq1_expand(float *y, uint32_t code, float scale, float shift) {
-    for (int i = 0; i < 8; i++) y[i] = scale * ((float)((int)(code >> 2 * i & 3) - 1) + shift);
+    float values[8];
+    for (int i = 0; i < 8; i++) values[i] = scale * ((float)((int)(code >> 2 * i & 3) - 1) + shift);
+    memcpy(y, values, sizeof values); /* at any address */
 }
 
 #endif

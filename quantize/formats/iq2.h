@@ -247,10 +247,12 @@ V_INLINE uint32_t iq2_eight_signs(uint32_t seven) { return seven | (uint32_t)__b
 /* Eight elements from their point, signs and scale. */
 V_INLINE void iq2_expand(float *y, uint32_t code, uint32_t signs, float scale) {
     static const float magnitudes[4] = {8, 25, 43, 0};
+    float values[8];
     for (int i = 0; i < 8; i++) {
         const float value = scale * magnitudes[code >> 2 * i & 3];
-        y[i] = signs >> i & 1 ? -value : value;
+        values[i] = signs >> i & 1 ? -value : value;
     }
+    memcpy(y, values, sizeof values); /* at any address */
 }
 
 #endif

@@ -412,7 +412,11 @@ V_INLINE void iq3_sum_squares(float *sums, const float *x, size_t n) {
     if (n > IQ3_SIDE) n = IQ3_SIDE;
     for (size_t k = 0; k < n; k++) sums[k] = 0;
     for (size_t i = 0; i < 256; i++)
-        for (size_t k = 0; k < n; k++) sums[k] += x[256 * k + i] * x[256 * k + i];
+        for (size_t k = 0; k < n; k++) {
+            float v;
+            memcpy(&v, x + 256 * k + i, sizeof v); /* at any address */
+            sums[k] += v * v;
+        }
 }
 
 /* What an error in x counts: its square; with an importance matrix, that of its column times the root of the square

@@ -51,9 +51,12 @@ void WS_FN(tq1_0, to_float)(const void *x, float *y, size_t n_blocks) {
         const float d = ws_f16_to_f32(block->d);
         for (int n = 0; n < 5; n++) y = unpack_digit(y, block->qs, 32, powers[n], d);
         for (int n = 0; n < 5; n++) y = unpack_digit(y, block->qs + 32, 16, powers[n], d);
+        float last[16];
         for (int i = 0; i < 16; i++) {
             const uint8_t rest = (uint8_t)(block->qh[i % 4] * powers[i / 4]);
-            *y++ = (float)((rest * 3 >> 8) - 1) * d;
+            last[i] = (float)((rest * 3 >> 8) - 1) * d;
         }
+        memcpy(y, last, sizeof last); /* at any address */
+        y += 16;
     }
 }
