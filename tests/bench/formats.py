@@ -18,14 +18,19 @@ def cpu_model():
     return "unknown processor"
 
 
+def number(x):
+    """Three digits, without an exponent."""
+    return f"{x:.0f}" if x >= 100 else f"{x:.3g}"
+
+
 def table(result):
     isas = [isa for isa in ISAS if any(isa in row for row in result["rows"])]
     lines = ["| type | imatrix | ggml | " + " | ".join(f"{isa} | ratio" for isa in isas) + " |",
              "|---|---|--:|" + "--:|--:|" * len(isas)]
     for row in result["rows"]:
-        cells = [row["type"], "yes" if row["imatrix"] else "", f"{row['ggml']:.3g}"]
+        cells = [row["type"], "yes" if row["imatrix"] else "", number(row["ggml"])]
         for isa in isas:
-            cells += [f"{row[isa]:.3g}", f"{row[isa] / row['ggml']:.1f}x"]
+            cells += [number(row[isa]), f"{row[isa] / row['ggml']:.1f}x"]
         lines.append("| " + " | ".join(cells) + " |" + (" DIFFERS" if row["different_blocks"] else ""))
     return lines
 
