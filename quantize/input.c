@@ -38,18 +38,19 @@ static ws_status read_span(void *ctx, const ws_span *s, void *to, ws_error *err)
     return WS_OK;
 }
 
-static void advise(const files *f, const ws_span *s, int advice) {
+static void advise(const files *f, const ws_span *s, bool wanted) {
 #ifdef POSIX_FADV_WILLNEED
-    posix_fadvise(f->fd[s->tensor->part], (off_t)place(s), (off_t)ws_bytes_of(s->tensor->type, s->n), advice);
+    posix_fadvise(f->fd[s->tensor->part], (off_t)place(s), (off_t)ws_bytes_of(s->tensor->type, s->n),
+                  wanted ? POSIX_FADV_WILLNEED : POSIX_FADV_DONTNEED);
 #else
-    (void)f, (void)s, (void)advice;
+    (void)f, (void)s, (void)wanted;
 #endif
 }
 
-static void will_need(void *ctx, const ws_span *s) { advise(ctx, s, POSIX_FADV_WILLNEED); }
+static void will_need(void *ctx, const ws_span *s) { advise(ctx, s, true); }
 
 static void done_with(void *ctx, const ws_span *s) {
-    if (((const files *)ctx)->drop) advise(ctx, s, POSIX_FADV_DONTNEED);
+    if (((const files *)ctx)->drop) advise(ctx, s, false);
 }
 
 /* The file whose header g read, not another one that has taken its name since. */

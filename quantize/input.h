@@ -24,7 +24,7 @@ typedef struct ws_input {
 
 /* Read g's files, which are opened again: reading tells of errors that a map would end the program with. `drop`:
  * pages that were read leave the page cache, for files so large that they would push everything else out. On success
- * release with ws_input_close(); g stays the caller's and must outlive it. */
+ * release with ws_input_close_gguf(); g stays the caller's and must outlive it. */
 WS_MUST_CHECK ws_status ws_input_open_gguf(ws_input *in, const ws_gguf *g, bool drop, ws_error *err);
 void ws_input_close_gguf(ws_input *in); /* a zeroed one is fine */
 

@@ -147,7 +147,7 @@ static inline uint64_t data_checksum(const ws_format *format, const ws_dtype_inf
 }
 
 /* Known answers, without and with an importance matrix (0: the type needs one; ignores it): those of ggml 0.25.3,
- * computed with its functions in place of ours. Types that are not implemented yet have theirs already. */
+ * computed with its functions in place of ours. */
 static const struct {
     ws_dtype type;
     uint64_t plain, weighted;
