@@ -1,5 +1,6 @@
 /* inspect stats - how the values of each tensor are distributed. */
 #include "commands.h"
+#include "damage.h"
 #include "escape.h"
 #include "html.h"
 #include "json_out.h"
@@ -28,9 +29,9 @@ static void put_histogram(const ws_tensor_stats *s) {
 
 static void put_error(const ws_tensor_stats *s) {
     if (s->compared)
-        fprintf(stdout, "  %7.2f %7.2f", s->error.sqnr, ws_stats_limit(s->bits));
+        fprintf(stdout, "  %7.2f %7.2f", s->error.sqnr, ws_rate_distortion_limit(s->bits));
     else
-        fprintf(stdout, "  %7s %7.2f", "-", ws_stats_limit(s->bits));
+        fprintf(stdout, "  %7s %7.2f", "-", ws_rate_distortion_limit(s->bits));
 }
 
 static void put_row(const ws_tensor_stats *s, size_t width, bool base) {
@@ -78,7 +79,7 @@ static void json_figures(ws_json_out *j, const ws_tensor_stats *s) {
     ws_json_u64_out(j, "worst_column", s->worst_column);
     ws_json_real(j, "worst_column_ratio", s->worst_ratio);
     ws_json_real(j, "bits_per_weight", s->bits);
-    ws_json_real(j, "sqnr_limit", ws_stats_limit(s->bits));
+    ws_json_real(j, "sqnr_limit", ws_rate_distortion_limit(s->bits));
     if (s->compared) {
         ws_json_real(j, "sqnr", s->error.sqnr);
         ws_json_real(j, "rmse", s->error.rmse);
@@ -139,7 +140,7 @@ static void html_row(const ws_tensor_stats *s, bool base) {
     fprintf(stdout, "<td class=\"n\">%" PRIu64, s->n_outliers);
     if (base && s->compared) fprintf(stdout, "<td class=\"n\">%.2f", s->error.sqnr);
     if (base && !s->compared) fputs("<td class=\"n\">-", stdout);
-    if (base) fprintf(stdout, "<td class=\"n\">%.2f", ws_stats_limit(s->bits));
+    if (base) fprintf(stdout, "<td class=\"n\">%.2f", ws_rate_distortion_limit(s->bits));
     fputs("<td>", stdout);
     html_histogram(s);
     fputc('\n', stdout);

@@ -12,9 +12,6 @@ enum { PART = 16384 /* elements at a time: whole blocks of every type */, BATCH 
 
 static const double OUTLIER_RATIO = 6;
 
-/* D(R) = variance * 4^-R for a normal source (Shannon 1959): 20 log10(2) dB per bit. */
-double ws_stats_limit(double bits) { return bits * 20 * log10(2); }
-
 typedef struct {
     ws_tensor_stats *tensors;
     const ws_report *report, *base;

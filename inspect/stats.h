@@ -28,9 +28,6 @@ typedef struct {
     size_t n;
 } ws_stats;
 
-/* What rate-distortion theory allows at most, in dB, for normally distributed values at so many bits each. */
-double ws_stats_limit(double bits);
-
 /* `base` may be NULL. Results do not depend on threads. Release with ws_stats_free(), also after failure. */
 WS_MUST_CHECK ws_status ws_stats_run(ws_stats *s, const ws_report *r, const ws_report *base, int n_threads, bool quiet,
                                      ws_error *err);

@@ -1,6 +1,7 @@
 #include "report.h"
 
 #include "file.h"
+#include "html.h"
 #include "json.h"
 
 #include <stdlib.h>
@@ -41,23 +42,11 @@ static ws_status print_json(FILE *f, const ws_quant_report *reports, size_t n, w
     return ws_json_print(root, f, err);
 }
 
-static const char style[] =
-    "body{font:14px/1.5 system-ui,sans-serif;margin:2em auto;max-width:72em;padding:0 "
-    "1em;color:#1b1f24;background:#fff}"
-    "h1,h2{font-weight:600}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}"
-    "th,td{padding:.2em .6em;text-align:right;border-bottom:1px solid #d8dee4}"
-    "th:first-child,td:first-child{text-align:left}th{background:#f6f8fa;position:sticky;top:0}"
-    "svg{width:100%;height:auto}svg text{font:11px system-ui,sans-serif;fill:#57606a}"
-    "@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}th{background:#161b22}"
-    "th,td{border-color:#30363d}svg text{fill:#8b949e}}";
-
 static void print_page(FILE *f, const ws_quant_report *reports, size_t n) {
-    fprintf(f,
-            "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Quantization report</title>"
-            "<style>%s</style></head><body>\n<h1>Quantization report</h1>\n",
-            style);
+    ws_html_begin(f, "Quantization report");
+    fprintf(f, "<h1>Quantization report</h1>\n");
     for (size_t i = 0; i < n; i++) ws_quant_report_html(f, &reports[i]);
-    fprintf(f, "</body></html>\n");
+    ws_html_end(f);
 }
 
 static bool wants_page(const char *path) {

@@ -1,19 +1,12 @@
 /* The page: a plot of the signal to noise ratio by layer, a line for each kind of matrix, and the table of all. */
+#include "html.h"
 #include "report.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void print_escaped(FILE *f, const char *s) {
-    for (; *s; s++) {
-        static const char special[] = "<>&\"'";
-        if (strchr(special, *s) || (unsigned char)*s < 0x20 || *s == 0x7f)
-            fprintf(f, "&#%d;", (unsigned char)*s < 0x20 ? 0xfffd : *s);
-        else
-            fputc(*s, f);
-    }
-}
+static void print_escaped(FILE *f, const char *s) { ws_html_text(f, s, strlen(s)); }
 
 /* ---- the plot ---- */
 
@@ -122,15 +115,17 @@ static void print_row(FILE *f, const ws_choice *c, const ws_damage *d) {
     const double sqnr = ws_damage_sqnr(d);
     fprintf(f, "<tr><td>");
     print_escaped(f, c->tensor->name);
-    fprintf(f, "</td><td>%s</td><td>%s</td><td>%.2f</td><td>%.2f</td><td>%.3e</td><td>%.3e</td><td>%.6f</td>",
+    fprintf(f,
+            "</td><td class=\"n\">%s</td><td class=\"n\">%s</td><td class=\"n\">%.2f</td><td class=\"n\">%.2f</td><td "
+            "class=\"n\">%.3e</td><td class=\"n\">%.3e</td><td class=\"n\">%.6f</td>",
             ws_dtype_name(c->tensor->type), ws_dtype_name(c->type),
             (double)ws_bytes_of(c->type, c->tensor->n_elements) / (1 << 20), bits, ws_damage_rmse(d), d->max_error,
             ws_damage_cosine(d));
     if (isfinite(sqnr))
-        fprintf(f, "<td>%.2f</td>", sqnr);
+        fprintf(f, "<td class=\"n\">%.2f</td>", sqnr);
     else
-        fprintf(f, "<td>exact</td>");
-    fprintf(f, "<td>%.2f</td></tr>\n", ws_rate_distortion_limit(bits));
+        fprintf(f, "<td class=\"n\">exact</td>");
+    fprintf(f, "<td class=\"n\">%.2f</td></tr>\n", ws_rate_distortion_limit(bits));
 }
 
 void ws_quant_report_html(FILE *f, const ws_quant_report *r) {
@@ -144,8 +139,10 @@ void ws_quant_report_html(FILE *f, const ws_quant_report *r) {
         "Gaussian weights.</p>\n",
         r->plan->options.recipe->name);
     print_plot(f, r);
-    fprintf(f, "<table><thead><tr><th>tensor</th><th>from</th><th>to</th><th>MiB</th><th>bits</th><th>RMSE</th>"
-               "<th>max error</th><th>cosine</th><th>SQNR dB</th><th>limit dB</th></tr></thead><tbody>\n");
+    fprintf(f, "<table><thead><tr><th>tensor</th><th class=\"n\">from</th><th class=\"n\">to</th><th "
+               "class=\"n\">MiB</th><th class=\"n\">bits</th><th class=\"n\">RMSE</th>"
+               "<th class=\"n\">max error</th><th class=\"n\">cosine</th><th class=\"n\">SQNR dB</th><th "
+               "class=\"n\">limit dB</th></tr></thead><tbody>\n");
     for (size_t i = 0; i < r->plan->n; i++)
         if (r->damage[i].n) print_row(f, &r->plan->choices[i], &r->damage[i]);
     fprintf(f, "</tbody></table>\n");
