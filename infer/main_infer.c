@@ -7,7 +7,6 @@
 #include "forward.h"
 #include "generate.h"
 #include "json.h"
-#include "perplexity.h"
 #include "progress.h"
 
 #include <errno.h>
@@ -24,8 +23,7 @@ void ws_infer_problem(void *arg, const char *line) {
     fprintf(stderr, "infer: %s\n", line);
 }
 
-/* A whole text file; like llama.cpp's tools, without the newline that ends it. */
-static ws_status read_text(char **text, size_t *n, const char *path, ws_error *err) {
+ws_status ws_infer_read_text(char **text, size_t *n, const char *path, ws_error *err) {
     WS_TRY(ws_file_read(text, n, path, MAX_TEXT_BYTES, err));
     if (*n > 0 && (*text)[*n - 1] == '\n') --*n;
     return WS_OK;
@@ -127,115 +125,13 @@ static ws_status run_generate(const ws_infer_job *j, ws_error *err) {
     size_t n = j->o->prompt ? strlen(j->o->prompt) : 0;
     if (j->o->prompt && j->o->prompt_file) return ws_fail(err, WS_USAGE, "give either --prompt or --file, not both");
     if (j->o->n_predict < 1) return ws_fail(err, WS_USAGE, "--predict: at least one token is to be generated");
-    if (j->o->prompt_file) WS_TRY(read_text(&text, &n, j->o->prompt_file, err));
+    if (j->o->prompt_file) WS_TRY(ws_infer_read_text(&text, &n, j->o->prompt_file, err));
     ws_model *m;
     ws_status st = ws_model_open(&m, j->model, ws_infer_problem, NULL, err);
     if (!st) st = generate(j, m, text ? text : j->o->prompt, n, err);
     if (m) ws_model_close(m);
     free(text);
     return st;
-}
-
-/* ---- perplexity and divergence ---- */
-
-typedef struct {
-    const ws_infer_options *o;
-    ws_progress bar;
-    bool compared, begun;
-} reporter;
-
-static void report_chunk(void *arg, uint64_t n_chunks, const ws_eval_result *r) {
-    reporter *p = arg;
-    if (p->o->common.json || p->o->common.quiet) {
-        if (!p->begun) ws_progress_start(&p->bar, "chunks", "chunks", n_chunks, p->o->common.quiet);
-        p->begun = true;
-        ws_progress_add(&p->bar, 1);
-    } else if (p->compared) {
-        printf("chunk %4" PRIu64 "/%" PRIu64 "  perplexity %9.4f  base %9.4f  mean KLD %.6f  same top %6.2f %%\n",
-               r->chunks, n_chunks, r->ppl, r->ppl_base, r->mean_kld, 100 * r->top1);
-    } else {
-        printf("chunk %4" PRIu64 "/%" PRIu64 "  perplexity %9.4f\n", r->chunks, n_chunks, r->ppl);
-    }
-    fflush(stdout);
-}
-
-static cJSON *perplexity_json(const ws_eval_result *r) {
-    cJSON *root = cJSON_CreateObject();
-    cJSON_AddNumberToObject(root, "perplexity", r->ppl);
-    cJSON_AddNumberToObject(root, "error", r->ppl_error);
-    ws_json_add_u64(root, "tokens", r->tokens);
-    ws_json_add_u64(root, "chunks", r->chunks);
-    return root;
-}
-
-static cJSON *divergence_json(const ws_eval_result *r) {
-    const struct {
-        const char *key;
-        double value;
-    } rows[] = {
-        {"mean_kld", r->mean_kld},
-        {"mean_kld_error", r->mean_kld_error},
-        {"median_kld", r->median_kld},
-        {"kld_999", r->kld_999},
-        {"max_kld", r->max_kld},
-        {"top1", r->top1},
-        {"rms_dp", r->rms_dp},
-        {"mean_dp", r->mean_dp},
-        {"ppl", r->ppl},
-        {"ppl_error", r->ppl_error},
-        {"ppl_base", r->ppl_base},
-        {"ppl_base_error", r->ppl_base_error},
-        {"ln_ratio", r->ln_ratio},
-        {"ln_ratio_error", r->ln_ratio_error},
-    };
-    cJSON *root = cJSON_CreateObject();
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) cJSON_AddNumberToObject(root, rows[i].key, rows[i].value);
-    ws_json_add_u64(root, "tokens", r->tokens);
-    ws_json_add_u64(root, "chunks", r->chunks);
-    return root;
-}
-
-static void print_divergence(const ws_eval_result *r) {
-    printf("perplexity        %.4f +/- %.4f\n", r->ppl, r->ppl_error);
-    printf("base's            %.4f +/- %.4f\n", r->ppl_base, r->ppl_base_error);
-    printf("ln(ratio)         %.6f +/- %.6f\n", r->ln_ratio, r->ln_ratio_error);
-    printf("KL divergence     mean %.6f +/- %.6f, median %.6f, 99.9 %% %.6f, max %.6f\n", r->mean_kld,
-           r->mean_kld_error, r->median_kld, r->kld_999, r->max_kld);
-    printf("same top token    %.3f %%\n", 100 * r->top1);
-    printf("probability       rms difference %.3f %%, mean %+.3f %%\n", 100 * r->rms_dp, 100 * r->mean_dp);
-    printf("over %" PRIu64 " tokens of %" PRIu64 " chunks\n", r->tokens, r->chunks);
-}
-
-static ws_status evaluate(const ws_infer_job *j, const char *file, ws_error *err) {
-    const ws_infer_options *o = j->o;
-    reporter p = {.o = o, .compared = o->kld_base};
-    ws_eval_options e = ws_eval_defaults();
-    ws_eval_result r;
-    char *text;
-    size_t n;
-    if (o->ctx) e.ctx = (uint64_t)o->ctx;
-    e.chunks = (uint64_t)o->chunks, e.threads = (int)o->common.threads, e.kv_type = j->kv_type;
-    e.progress = report_chunk, e.problem = ws_infer_problem, e.arg = &p;
-    WS_TRY(read_text(&text, &n, file, err));
-    const ws_status st = o->kld_base ? ws_perplexity_compare(o->kld_base, j->model, text, n, &e, &r, err)
-                                     : ws_perplexity_run(j->model, text, n, &e, &r, err);
-    free(text);
-    if (p.begun) ws_progress_finish(&p.bar);
-    WS_TRY(st);
-    if (o->common.json) return ws_json_print(o->kld_base ? divergence_json(&r) : perplexity_json(&r), stdout, err);
-    if (o->kld_base)
-        print_divergence(&r);
-    else
-        printf("perplexity %.4f +/- %.4f over %" PRIu64 " tokens of %" PRIu64 " chunks\n", r.ppl, r.ppl_error, r.tokens,
-               r.chunks);
-    return WS_OK;
-}
-
-static ws_status run_perplexity(const ws_infer_job *j, ws_error *err) { return evaluate(j, j->o->perplexity, err); }
-
-static ws_status run_divergence(const ws_infer_job *j, ws_error *err) {
-    if (!j->text) return ws_fail(err, WS_USAGE, "--kld-base needs a text: infer MODEL.gguf --kld-base BASE.gguf FILE");
-    return evaluate(j, j->text, err);
 }
 
 /* ---- logits of given tokens ---- */
@@ -311,9 +207,12 @@ static ws_status run(const ws_infer_options *o, const ws_args *args, ws_error *e
         bool chosen;
         run_fn *run;
     } modes[] = {
-        {o->bench, ws_infer_bench},      {(o->prompt || o->prompt_file) && !o->bench, run_generate},
-        {o->perplexity, run_perplexity}, {o->kld_base, run_divergence},
-        {o->logits, run_logits},         {o->embed, ws_infer_embed},
+        {o->bench, ws_infer_bench},
+        {(o->prompt || o->prompt_file) && !o->bench, run_generate},
+        {o->perplexity, ws_infer_perplexity},
+        {o->kld_base, ws_infer_divergence},
+        {o->logits, run_logits},
+        {o->embed, ws_infer_embed},
     };
     run_fn *chosen = NULL;
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {

@@ -24,6 +24,13 @@ typedef struct {
 /* Lines about what is wrong with a model go to standard error. */
 void ws_infer_problem(void *arg, const char *line);
 
+/* A whole text file; like llama.cpp's tools, without the newline that ends it. Release with free(). */
+WS_MUST_CHECK ws_status ws_infer_read_text(char **text, size_t *n, const char *path, ws_error *err);
+
+/* --perplexity, --kld-base */
+WS_MUST_CHECK ws_status ws_infer_perplexity(const ws_infer_job *j, ws_error *err);
+WS_MUST_CHECK ws_status ws_infer_divergence(const ws_infer_job *j, ws_error *err);
+
 /* --embed */
 WS_MUST_CHECK ws_status ws_infer_embed(const ws_infer_job *j, ws_error *err);
 

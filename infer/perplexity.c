@@ -33,9 +33,8 @@ typedef struct {
     ws_ids ids;
     int32_t bos; /* -1: chunks keep their first token */
     ws_tally tally;
-    ws_score scores[MAX_ROWS];
-    double *klds; /* of all predictions */
-    size_t n_klds;
+    ws_score *scores; /* of all predictions */
+    size_t n_scores;
 } evaluation;
 
 ws_eval_options ws_eval_defaults(void) { return (ws_eval_options){.ctx = 512, .kv_type = WS_TYPE_F16}; }
@@ -119,9 +118,17 @@ static void score_rows(void *ctx, size_t begin, size_t end, int thread) {
     evaluation *e = s->e;
     const size_t n = e->quant.model->hp.n_vocab, stride = ws_logits_stride(e->quant.model);
     (void)thread;
-    for (size_t i = begin; i < end; i++)
-        e->scores[i] = ws_score_row(&e->k, e->quant.logits + i * stride,
-                                    e->base.model ? e->base.logits + i * stride : NULL, n, s->next[i]);
+    for (size_t i = begin; i < end; i++) {
+        size_t best;
+        ws_base_row base = {0};
+        if (e->base.model) {
+            base.x = e->base.logits + i * stride;
+            base.lse = e->k.log_sum_exp(base.x, n, &best);
+            base.nll = base.lse - (double)base.x[s->next[i]];
+        }
+        e->scores[e->n_scores + i] =
+            ws_score_row(&e->k, e->quant.logits + i * stride, base.x ? &base : NULL, n, s->next[i]);
+    }
 }
 
 /* Score the rows [first, end) of the batch just fed, which predict tokens next[first], ... */
@@ -131,10 +138,7 @@ static ws_status score_batch(evaluation *e, size_t first, size_t end, const int3
         WS_TRY(ws_session_logits(e->quant.session, row, n, e->quant.logits, err));
         if (e->base.model) WS_TRY(ws_session_logits(e->base.session, row, n, e->base.logits, err));
         ws_team_for(ws_session_team(e->quant.session), n, 1, score_rows, &(scoring){e, next + row});
-        for (size_t i = 0; i < n; i++) {
-            ws_tally_add(&e->tally, &e->scores[i]);
-            e->klds[e->n_klds++] = e->scores[i].kld;
-        }
+        for (size_t i = 0; i < n; i++) ws_tally_add(&e->tally, &e->scores[e->n_scores++]);
     }
     return WS_OK;
 }
@@ -159,8 +163,8 @@ static ws_status run_chunk(evaluation *e, int32_t *tokens, ws_error *err) {
 
 static ws_status run_chunks(evaluation *e, ws_eval_result *r, ws_error *err) {
     const uint64_t full = e->ids.n / e->o->ctx, n = e->o->chunks && e->o->chunks < full ? e->o->chunks : full;
-    e->klds = ws_alloc(n * (e->o->ctx - 1 - e->o->ctx / 2), sizeof *e->klds, "divergences", err);
-    if (!e->klds) return WS_NOMEM;
+    e->scores = ws_alloc(n * (e->o->ctx - 1 - e->o->ctx / 2), sizeof *e->scores, "scores", err);
+    if (!e->scores) return WS_NOMEM;
     for (r->chunks = 0; r->chunks < n;) {
         WS_TRY(run_chunk(e, e->ids.id + r->chunks * e->o->ctx, err));
         r->chunks++;
@@ -170,25 +174,12 @@ static ws_status run_chunks(evaluation *e, ws_eval_result *r, ws_error *err) {
     return WS_OK;
 }
 
-static int by_value(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static void add_quantiles(evaluation *e, ws_eval_result *r) {
-    qsort(e->klds, e->n_klds, sizeof *e->klds, by_value);
-    r->median_kld = ws_quantile(e->klds, e->n_klds, 0.5);
-    r->kld_999 = ws_quantile(e->klds, e->n_klds, 0.999);
-    r->max_kld = e->klds[e->n_klds - 1];
-}
-
 static ws_status evaluate(evaluation *e, const char *path, const char *base_path, const char *text, size_t n,
                           ws_eval_result *r, ws_error *err) {
     WS_TRY(open_models(e, path, base_path, err));
     WS_TRY(tokenize(e, text, n, err));
     WS_TRY(run_chunks(e, r, err));
-    if (base_path) add_quantiles(e, r);
-    return WS_OK;
+    return base_path ? ws_score_quantiles(e->scores, e->n_scores, r, err) : WS_OK;
 }
 
 static ws_status run(const char *path, const char *base_path, const char *text, size_t n, const ws_eval_options *o,
@@ -205,7 +196,7 @@ static ws_status run(const char *path, const char *base_path, const char *text, 
     close_runner(&e.quant);
     close_runner(&e.base);
     free(e.ids.id);
-    free(e.klds);
+    free(e.scores);
     return st;
 }
 

@@ -11,18 +11,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Quantiles that are reported, from the largest value to the smallest. */
+enum { WS_AT_MAX, WS_AT_999, WS_AT_99, WS_AT_95, WS_AT_90, WS_AT_MEDIAN, WS_SHARES = 11, WS_AT_MIN = WS_SHARES - 1 };
+extern const double ws_shares[WS_SHARES]; /* 1, 0.999, ..., 0 */
+
 typedef struct {
     uint64_t chunks; /* evaluated */
     uint64_t tokens; /* predictions scored */
     double ppl, ppl_error;
 
     /* Only when two models are compared. A KL divergence is the base's distribution against the model's, in nats,
-     * one per scored prediction; dp is the difference of the probabilities of the text's token. */
+     * one per scored prediction; dp is the difference of the probabilities of the text's token (the model's less the
+     * base's). */
     double ppl_base, ppl_base_error;
+    double correlation;              /* of the two mean log probabilities */
     double ln_ratio, ln_ratio_error; /* ln(ppl / ppl_base) */
-    double mean_kld, mean_kld_error, median_kld, kld_999, max_kld;
-    double top1; /* share of predictions whose most probable token is the same, 0..1 */
-    double mean_dp, rms_dp;
+    double mean_kld, mean_kld_error, kld[WS_SHARES];
+    double top1, top1_error; /* share of predictions whose most probable token is the same, 0..1 */
+    double top5, top5_error; /* share of the base's five most probable tokens that are among the model's five, 0..1 */
+    double mean_dp, mean_dp_error, rms_dp, rms_dp_error, dp[WS_SHARES];
 } ws_eval_result;
 
 /* Called after every chunk with the result so far (quantiles of the KL divergence: at the end only). */

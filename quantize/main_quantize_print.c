@@ -71,7 +71,7 @@ static void print_check(const ws_eval_result *r) {
     printf("check over %zu chunks:\n", (size_t)r->chunks);
     printf("  perplexity before   %.4f\n  perplexity after    %.4f  (%+.2f %%)\n", r->ppl_base, r->ppl,
            100 * (r->ppl / r->ppl_base - 1));
-    printf("  KL divergence       mean %.6f, 99.9 %% %.4f\n  same top token      %.2f %%\n", r->mean_kld, r->kld_999,
+    printf("  KL divergence       mean %.6f, 99.9 %% %.4f\n  same top token      %.2f %%\n", r->mean_kld, r->kld[WS_AT_999],
            100 * r->top1);
 }
 
@@ -149,8 +149,8 @@ static cJSON *check_json(const ws_eval_result *r) {
     cJSON_AddNumberToObject(c, "ppl_base", r->ppl_base);
     cJSON_AddNumberToObject(c, "ppl", r->ppl);
     cJSON_AddNumberToObject(c, "mean_kld", r->mean_kld);
-    cJSON_AddNumberToObject(c, "kld_999", r->kld_999);
-    cJSON_AddNumberToObject(c, "max_kld", r->max_kld);
+    cJSON_AddNumberToObject(c, "kld_999", r->kld[WS_AT_999]);
+    cJSON_AddNumberToObject(c, "max_kld", r->kld[WS_AT_MAX]);
     cJSON_AddNumberToObject(c, "top1", r->top1);
     ws_json_add_u64(c, "chunks", r->chunks);
     ws_json_add_u64(c, "tokens", r->tokens);

@@ -86,8 +86,10 @@ Test(perplexity, comparison_with_itself_finds_nothing) {
     cr_assert_eq(ws_perplexity_compare(path, path, text, TEXT_BYTES, &e, &r, &err), WS_OK, "%s", err.msg);
     cr_assert_eq(r.ppl, r.ppl_base);
     cr_assert_eq(r.top1, 1);
+    cr_assert_eq(r.top5, 1);
+    cr_assert_float_eq(r.correlation, 1, 1e-9);
     cr_assert_eq(r.rms_dp, 0);
-    cr_assert_float_eq(r.max_kld, 0, 1e-6);
+    cr_assert_float_eq(r.kld[WS_AT_MAX], 0, 1e-6);
     unlink(path);
 }
 
@@ -107,7 +109,9 @@ Test(perplexity, comparison_measures_what_quantization_loses) {
     cr_assert_eq(ws_perplexity_compare(base, coarse, text, TEXT_BYTES, &e, &b, &err), WS_OK, "%s", err.msg);
     cr_assert_eq(ws_perplexity_run(coarse, text, TEXT_BYTES, &e, &alone, &err), WS_OK, "%s", err.msg);
     cr_assert(a.mean_kld > 0 && a.mean_kld * 10 < b.mean_kld, "%g, %g", a.mean_kld, b.mean_kld);
-    cr_assert(a.mean_kld <= a.kld_999 && a.median_kld <= a.kld_999 && a.kld_999 <= a.max_kld);
+    cr_assert(a.mean_kld <= a.kld[WS_AT_999]);
+    for (int i = 1; i < WS_SHARES; i++) cr_assert(b.kld[i] <= b.kld[i - 1] && b.dp[i] <= b.dp[i - 1], "%d", i);
+    cr_assert(b.top5 < a.top5 && b.top5 > 0.2);
     cr_assert(a.rms_dp < b.rms_dp && a.top1 >= b.top1);
     cr_assert_eq(alone.ppl, b.ppl);
     cr_assert_float_eq(b.ln_ratio, log(b.ppl / b.ppl_base), 1e-9);
