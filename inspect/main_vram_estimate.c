@@ -1,4 +1,5 @@
 /* vram-estimate - how much memory a model takes when it runs, from its header alone. */
+#include "bandwidth.h"
 #include "cheat_sheet.h"
 #include "cli.h"
 #include "data_file.h"
@@ -30,7 +31,7 @@ typedef struct {
     int64_t gpu_layers, cpu_moe_layers;   /* -1: not given */
     double bandwidth, host_bandwidth, utilization;
     const char *kv_type, *type_k, *type_v, *flash_attn, *caller, *gpu, *apple, *split, *as, *engine, *format;
-    bool unified, not_unified, swa_full, cpu, cpu_moe, must_fit, csv, fit, cheat_sheet;
+    bool unified, not_unified, swa_full, cpu, cpu_moe, must_fit, csv, fit, cheat_sheet, measure;
     bool fits; /* result */
     ws_common_options common;
 } options;
@@ -87,7 +88,7 @@ static ws_status pick_target(ws_target *t, const options *o, ws_error *err) {
     for (unsigned i = 0; i < t->n_devices && o->bandwidth > 0; i++) t->device[i].bandwidth = o->bandwidth * 1e9;
     if (!t->n_devices && o->bandwidth > 0) t->host.bandwidth = o->bandwidth * 1e9;
     if (o->host_bandwidth > 0) t->host.bandwidth = o->host_bandwidth * 1e9;
-    return WS_OK;
+    return o->measure ? ws_measure_bandwidth(&t->host.bandwidth, (int)o->common.threads, err) : WS_OK;
 }
 
 static ws_status settle(ws_est_options *out, const options *o, const ws_blueprint *bp, const ws_target *t,
@@ -304,6 +305,8 @@ int main(int argc, char **argv) {
         {"bandwidth", 0, WS_OPT_REAL, &o.bandwidth, "GB/S", "memory bandwidth, for the speed", 0, 1e6, NULL},
         {"host-bandwidth", 0, WS_OPT_REAL, &o.host_bandwidth, "GB/S", "the same of the CPU's memory (default 51)", 0,
          1e6, NULL},
+        {"measure", 0, WS_OPT_FLAG, &o.measure, NULL, "measure the bandwidth of this machine's memory and use that", 0,
+         0, NULL},
         {"as", 0, WS_OPT_TEXT, &o.as, "TYPE", "as if it were quantized to this: q4_k_m, iq4_xs, ...", 0, 0, NULL},
         {"fit", 0, WS_OPT_FLAG, &o.fit, NULL, "solve for what fits: context, type of the cache, quantization, layers",
          0, 0, NULL},
@@ -331,6 +334,7 @@ int main(int argc, char **argv) {
                  "Exit code 3: --must-fit was given and it does not fit.",
         .examples = "  vram-estimate model.gguf --ctx 8192\n"
                     "  vram-estimate llama3:8b --gpu rtx-3060 --fit\n"
+                    "  vram-estimate model.gguf --engine weightsmith --measure\n"
                     "  vram-estimate ~/models/Qwen3-8B --as q4_k_m --ctx 16384\n"
                     "  vram-estimate --cheat-sheet --format html > sheet.html\n"
                     "  vram-estimate model.gguf --ctx 32768 --kv-type q8_0 --gpu rtx-3060 --must-fit --json",

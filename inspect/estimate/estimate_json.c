@@ -125,6 +125,7 @@ static void put_speed(ws_json_out *j, const ws_speed *s) {
     put_rate(j, "high", s->empty * WS_SPEED_HIGH);
     ws_json_u64_out(j, "weights_bytes_per_token", s->weights);
     ws_json_u64_out(j, "cache_bytes_per_token", s->cache);
+    put_rate(j, "host_bytes_per_second", s->host_rate);
     ws_json_bool(j, "host_bandwidth_assumed", s->host_assumed);
     ws_json_text(j, "assumption",
                  "one sequence; every token reads its weights and the cache once at the memory's bandwidth");

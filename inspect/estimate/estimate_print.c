@@ -144,6 +144,9 @@ static void print_speed(FILE *f, const ws_speed *s) {
     }
     fprintf(f, ":\nat most %.1f tokens/s (%.1f at full context), from the bandwidth; %.1f to %.1f are usual.\n",
             s->empty, s->full, s->empty * WS_SPEED_LOW, s->empty * WS_SPEED_HIGH);
+    if (s->host_rate > 0)
+        fprintf(f, "The CPU's memory: %.1f GB/s%s.\n", s->host_rate / 1e9,
+                s->host_assumed ? ", assumed (--measure finds out)" : "");
 }
 
 static void print_flags(FILE *f, const ws_est_result *r) {

@@ -40,7 +40,7 @@ ws_status ws_speed_bound(ws_speed *out, const ws_blueprint *bp, const ws_est_opt
         const double rate = bandwidth(t, b);
         known &= rate > 0;
         out->cache += (uint64_t)((double)m->kv_cache / streams);
-        out->host_assumed |= b == t->n_devices && !(t->host.bandwidth > 0);
+        if (b == t->n_devices) out->host_rate = rate, out->host_assumed = !(t->host.bandwidth > 0);
         if (!known) continue;
         empty += (double)bytes[b] / rate;
         full += ((double)bytes[b] + (double)m->kv_cache / streams) / rate;

@@ -8,7 +8,8 @@
 typedef struct {
     uint64_t weights;   /* bytes that one token reads: experts that are not used and unread embeddings left out */
     uint64_t cache;     /* at the end of the context */
-    bool host_assumed;  /* the host takes part, and its bandwidth is WS_HOST_BANDWIDTH */
+    double host_rate;   /* bytes per second of the host's memory; 0 when it takes no part */
+    bool host_assumed;  /* ... and that is WS_HOST_BANDWIDTH */
     double empty, full; /* tokens per second with an empty and a full context; 0: a bandwidth is unknown */
 } ws_speed;
 

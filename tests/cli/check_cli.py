@@ -282,6 +282,9 @@ class Json(CliCase):
         self.assertEqual(said.returncode, 0, said.stderr)
         host = json.loads(said.stdout)["host"]
         self.assertEqual(host["kv_cache_bytes"] + host["compute_bytes"], ran["session_bytes"])
+        speed = json.loads(run("vram-estimate", small, "--cpu", "--measure", "--json").stdout)["tokens_per_second"]
+        self.assertFalse(speed["host_bandwidth_assumed"])
+        self.assertGreater(speed["host_bytes_per_second"], 1e8)
         self.assertEqual(run("vram-estimate", small, "--engine", "weightsmith", "--gpu", "8GiB").returncode, 2)
         self.assertEqual(run("vram-estimate", small, "--engine", "weightsmith", "-ctk", "q8_0").returncode, 1)
 

@@ -64,17 +64,9 @@ class Setup:
         run(self.python, script, folder, "--outfile", out, "--outtype", kind, env=self.env)
 
     def tiny_folder(self, name):
-        """Models with SmolLM2's tokenizer are not stored; the script makes them again bit for bit."""
-        stored, made = self.goldens / "tiny" / name, self.work / "tiny" / name
-        if stored.exists() or made.exists():
-            return stored if stored.exists() else made
-        link = self.work / "SmolLM2-135M-Instruct"
-        if not link.exists():
-            link.symlink_to(self.oracle / "models/SmolLM2-135M-Instruct")
-        env = self.env | {"OUT": str(self.work), "GOLDENS": str(self.goldens)}
-        names = [n for n in TINY if not (self.goldens / "tiny" / n).exists()]
-        run(self.python, self.goldens / "scripts/make_tiny.py", *names, env=env)
-        return made
+        """Models with SmolLM2's tokenizer are not stored: oracle.sh makes them."""
+        stored = self.goldens / "tiny" / name
+        return stored if stored.exists() else self.oracle / "models/tiny" / name
 
     def tiny_f32(self, name):
         """By our own convert, whose files are those of the reference converter: the manifests say so."""

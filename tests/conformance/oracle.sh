@@ -39,4 +39,9 @@ if [ ! -f models.ok ] && [ -d "$shared/goldens/scripts" ]; then
     venv/bin/python "$GOLDENS/scripts/make_wide.py"
     touch models.ok
 fi
+if [ ! -f tiny.ok ] && [ -f models.ok ] && [ -d "$shared/goldens/scripts" ]; then
+    OUT=$folder/models GOLDENS=$shared/goldens venv/bin/python "$shared/goldens/scripts/make_tiny.py" \
+        llama_bpe qwen3_moe gpt2 olmo2 deepseek2 # those with SmolLM2's tokenizer are not stored
+    touch tiny.ok
+fi
 echo "$folder" >&3
