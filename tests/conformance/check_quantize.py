@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Whole files of `quantize` against llama-quantize's, byte for byte: small random models beside the reference itself,
 in every file type, with and without an importance matrix and with each option; larger ones against kept hashes of its
-files. A sample of those by default; --all takes them all. A type whose conversion the program says it lacks is skipped."""
+files. A sample of those by default; --all takes them all, and larger models beside the reference. A type whose
+conversion the program says it lacks is skipped."""
 import argparse
 import hashlib
 import json
@@ -306,13 +307,38 @@ def check_goldens(args, r, score):
         check_golden(args, r, score, label, source, path, options)
 
 
+# ---- real models beside the reference (--all) ----
+
+def measured_imatrix(args, source, out):
+    """By llama-imatrix, from a text of ours."""
+    text = Path(__file__).resolve().parents[1] / "model/heldout.txt"
+    command = [args.oracle / "bin/llama-imatrix", "-m", source, "-f", text, "-o", out, "--chunks", "4", "-c", "128"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return out
+
+
+def check_real(args, r, score):
+    """Every tiny model (experts and latent attention among them) and SmolLM2, bf16, in every type, with an importance
+    matrix and, where the reference does not need one, without."""
+    goldens = args.shared / "goldens"
+    folders = [f.parent for root in (goldens / "tiny", args.oracle / "models/tiny") for f in sorted(root.glob("*/config.json"))]
+    folders.append(args.oracle / "models/SmolLM2-135M-Instruct")
+    for folder in folders:
+        source = r.tmp / "real.gguf"
+        subprocess.run([args.bin / "convert", folder, source, "--type", "bf16", "-q"], check=True)
+        r.files["IMATRIX"] = measured_imatrix(args, source, r.tmp / "real.imatrix.gguf")
+        for kind in TYPES:
+            score.note(f"{folder.name} bf16", kind, r.compare(source, [], kind))
+            score.note(f"{folder.name} bf16, imatrix", kind, r.compare(source, ["--imatrix", "IMATRIX"], kind))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", type=Path, required=True, help="folder of the built tools")
     parser.add_argument("--oracle", type=Path, required=True, help="folder made by oracle.sh")
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--all", action="store_true")
-    parser.add_argument("--only", choices=["types", "options", "refusals", "split", "goldens"])
+    parser.add_argument("--only", choices=["types", "options", "refusals", "split", "goldens", "real"])
     args = parser.parse_args()
     args.bin, args.oracle, args.shared = (p.resolve() for p in (args.bin, args.oracle, args.shared))
     score = Score()
@@ -326,6 +352,8 @@ def main():
                 check(r, score)
         if args.only in (None, "goldens"):
             check_goldens(args, r, score)
+        if args.only == "real" or (args.all and not args.only):
+            check_real(args, r, score)
     for label, (same, of) in score.by_source.items():
         print(f"{label:24} as the reference: {same} of {of}")
     print(f"{score.same} passed, {score.failed} failed, {score.skipped} skipped: no such conversion yet")
