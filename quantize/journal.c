@@ -18,8 +18,7 @@ struct ws_journal {
     int on_signal; /* handle, or -1 */
 };
 
-/* The number in the last complete line behind title and fingerprint; false: another journal, or none. */
-static bool last_number(const char *text, const char *fingerprint, size_t *n) {
+bool ws_journal_read(const char *text, const char *fingerprint, size_t *n_done) {
     const size_t n_title = strlen(title), n_print = strlen(fingerprint);
     if (strncmp(text, title, n_title) != 0) return false;
     text += n_title;
@@ -28,8 +27,8 @@ static bool last_number(const char *text, const char *fingerprint, size_t *n) {
     for (const char *end; (end = strchr(text, '\n')); text = end + 1) {
         char *stop;
         const unsigned long long value = strtoull(text, &stop, 10);
-        if (stop != end || value > SIZE_MAX) return false;
-        *n = (size_t)value;
+        if (*text < '0' || *text > '9' || stop != end || value > SIZE_MAX) return false;
+        *n_done = (size_t)value;
     }
     return true;
 }
@@ -38,7 +37,7 @@ static bool read_earlier(const char *path, const char *fingerprint, size_t *n_do
     char *text;
     size_t n;
     if (ws_file_read(&text, &n, path, MAX_BYTES, NULL)) return false;
-    const bool ours = last_number(text, fingerprint, n_done);
+    const bool ours = ws_journal_read(text, fingerprint, n_done);
     free(text);
     return ours;
 }

@@ -18,6 +18,9 @@ typedef struct ws_journal ws_journal;
  * ws_journal_close(). */
 WS_MUST_CHECK ws_status ws_journal_open(ws_journal **out, const char *path, const char *fingerprint, bool keep,
                                         bool go_on, size_t *n_done, ws_error *err);
+/* The number in the last complete line of a journal's text; false: it has another fingerprint, or is no journal. */
+bool ws_journal_read(const char *text, const char *fingerprint, size_t *n_done);
+
 WS_MUST_CHECK ws_status ws_journal_note(ws_journal *j, size_t n_done, ws_error *err);
 void ws_journal_close(ws_journal *j, bool remove); /* NULL is fine */
 

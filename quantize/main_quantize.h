@@ -44,6 +44,7 @@ typedef struct {
     const ws_gguf *g; /* what either holds */
     ws_job_output *outputs;
     size_t n_outputs;
+    ws_outfile *report; /* open before the work begins: it can be written */
     ws_gguf *quantized; /* --reproduce */
     ws_reproduction reproduction;
     char *fingerprint;

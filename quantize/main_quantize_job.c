@@ -209,14 +209,17 @@ static ws_status stream(ws_job *j, ws_error *err) {
     return status;
 }
 
-static ws_status write_report(const ws_job *j, ws_error *err) {
+static ws_status write_report(ws_job *j, ws_error *err) {
     ws_quant_report *reports = ws_alloc(j->n_outputs, sizeof *reports, "the report", err);
     if (!reports) return WS_NOMEM;
     for (size_t i = 0; i < j->n_outputs; i++)
         reports[i] = (ws_quant_report){j->in, j->outputs[i].path, &j->outputs[i].plan, j->outputs[i].damage};
-    const ws_status status = ws_quant_report_write(j->o->report, reports, j->n_outputs, err);
+    const ws_status status = ws_quant_report_write(j->report, j->o->report, reports, j->n_outputs, err);
     free(reports);
-    return status;
+    WS_TRY(status);
+    ws_outfile *whole = j->report;
+    j->report = NULL;
+    return ws_outfile_finish(whole, err);
 }
 
 /* ---- the check ---- */
@@ -287,6 +290,7 @@ static ws_status make_outputs(ws_job *j, ws_error *err) {
     set_drop(j);
     WS_TRY(make_fingerprint(j, err));
     if (j->file) WS_TRY(ws_input_open_gguf(&j->input, j->file, j->drop, err));
+    if (j->o->report) WS_TRY(ws_outfile_open(&j->report, j->o->report, err));
     for (size_t i = 0; i < j->n_outputs; i++) WS_TRY(open_sink(j, &j->outputs[i], err));
     WS_TRY(stream(j, err));
     j->seconds = ws_now() - start;
@@ -316,6 +320,7 @@ void ws_job_free(ws_job *j) {
         free(out->path);
     }
     free(j->outputs);
+    ws_outfile_discard(j->report);
     ws_reproduction_free(&j->reproduction);
     ws_gguf_close(j->quantized);
     close_input(j);

@@ -71,8 +71,8 @@ static void print_check(const ws_eval_result *r) {
     printf("check over %zu chunks:\n", (size_t)r->chunks);
     printf("  perplexity before   %.4f\n  perplexity after    %.4f  (%+.2f %%)\n", r->ppl_base, r->ppl,
            100 * (r->ppl / r->ppl_base - 1));
-    printf("  KL divergence       mean %.6f, 99.9 %% %.4f\n  same top token      %.2f %%\n", r->mean_kld, r->kld[WS_AT_999],
-           100 * r->top1);
+    printf("  KL divergence       mean %.6f, 99.9 %% %.4f\n  same top token      %.2f %%\n", r->mean_kld,
+           r->kld[WS_AT_999], 100 * r->top1);
 }
 
 static void print_output(const ws_job *j, const ws_job_output *out) {

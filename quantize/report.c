@@ -1,6 +1,5 @@
 #include "report.h"
 
-#include "file.h"
 #include "html.h"
 #include "json.h"
 
@@ -54,16 +53,8 @@ static bool wants_page(const char *path) {
     return dot && (strcmp(dot, ".html") == 0 || strcmp(dot, ".htm") == 0);
 }
 
-static ws_status write_text(const char *path, const char *text, size_t n, ws_error *err) {
-    ws_outfile *out;
-    WS_TRY(ws_outfile_open(&out, path, err));
-    const ws_status status = ws_outfile_write(out, text, n, err);
-    if (!status) return ws_outfile_finish(out, err);
-    ws_outfile_discard(out);
-    return status;
-}
-
-ws_status ws_quant_report_write(const char *path, const ws_quant_report *reports, size_t n, ws_error *err) {
+ws_status ws_quant_report_write(ws_outfile *out, const char *path, const ws_quant_report *reports, size_t n,
+                                ws_error *err) {
     char *text = NULL;
     size_t size = 0;
     ws_status status = WS_OK;
@@ -75,7 +66,7 @@ ws_status ws_quant_report_write(const char *path, const ws_quant_report *reports
         status = print_json(f, reports, n, err);
     const bool whole = !ferror(f);
     if ((fclose(f) != 0 || !whole) && !status) status = ws_fail(err, WS_NOMEM, "out of memory: the report '%s'", path);
-    if (!status) status = write_text(path, text, size, err);
+    if (!status) status = ws_outfile_write(out, text, size, err);
     free(text);
     return status;
 }

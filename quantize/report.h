@@ -3,6 +3,7 @@
 #ifndef WS_REPORT_QUANT_H
 #define WS_REPORT_QUANT_H
 
+#include "file.h"
 #include "quantize.h"
 
 #include <cjson/cJSON.h>
@@ -13,9 +14,9 @@ typedef struct {
     const ws_damage *damage; /* of every choice */
 } ws_quant_report;
 
-/* Write n reports of one run to `path`: a self-contained page if it ends in ".html", else JSON. */
-WS_MUST_CHECK ws_status ws_quant_report_write(const char *path, const ws_quant_report *reports, size_t n,
-                                              ws_error *err);
+/* Write n reports of one run to `out`: a self-contained page if its `path` ends in ".html", else JSON. */
+WS_MUST_CHECK ws_status ws_quant_report_write(ws_outfile *out, const char *path, const ws_quant_report *reports,
+                                              size_t n, ws_error *err);
 
 /* One report as JSON: {"source", "output", "type", "tensors": [{"name", "from", "to", "bytes", "bits_per_weight",
  * "rmse", "max_error", "cosine", "sqnr_db", "limit_db"}, ...]}. sqnr_db is "inf" where nothing was lost. */

@@ -260,8 +260,12 @@ static void measure(ws_damage *damage, const char *recipe, int threads) {
     memset(damage, 0, plan.n * sizeof *damage);
     cr_assert_eq(run(&(ws_target){&plan, &sink, damage}, 1, threads, (ws_run_options){0}, &err), WS_OK, "%s", err.msg);
     const ws_quant_report report = {"in", "m", &plan, damage};
-    cr_assert_eq(ws_quant_report_write(in_dir("r.html"), &report, 1, &err), WS_OK, "%s", err.msg);
-    cr_assert_eq(ws_quant_report_write(in_dir("r.json"), &report, 1, &err), WS_OK, "%s", err.msg);
+    for (const char *const *name = (const char *const[]){"r.html", "r.json", NULL}; *name; name++) {
+        ws_outfile *out;
+        cr_assert_eq(ws_outfile_open(&out, in_dir(*name), &err), WS_OK, "%s", err.msg);
+        cr_assert_eq(ws_quant_report_write(out, *name, &report, 1, &err), WS_OK, "%s", err.msg);
+        cr_assert_eq(ws_outfile_finish(out, &err), WS_OK, "%s", err.msg);
+    }
     ws_quantize_plan_free(&plan);
 }
 
