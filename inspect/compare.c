@@ -12,14 +12,35 @@ static uint64_t dimension(const ws_report *r, const ws_report_tensor *t, uint32_
     return d < t->n_dims ? t->shape[r->gguf ? d : t->n_dims - 1 - d] : 1;
 }
 
+/* Dimension d of what convert took from the checkpoint. */
+static uint64_t source_dimension(const ws_view_source *s, uint32_t d) {
+    return d < s->n_dims ? s->shape[s->n_dims - 1 - d] : 1;
+}
+
+static bool same_shape(const ws_pair *p, const ws_report *ra, const ws_report *rb) {
+    const ws_report *checkpoint = ra->gguf ? rb : ra;
+    const ws_report_tensor *t = ra->gguf ? p->b : p->a;
+    for (uint32_t d = 0; d < WS_ST_MAX_DIMS; d++) {
+        if (!p->converted && dimension(ra, p->a, d) != dimension(rb, p->b, d)) return false;
+        if (p->converted && dimension(checkpoint, t, d) != source_dimension(&p->source, d)) return false;
+    }
+    return true;
+}
+
+/* Convert regroups whole pairs of rows of whole heads. */
+static bool heads_divide(const ws_pair *p, const ws_report *ra) {
+    const ws_report_tensor *t = ra->gguf ? p->a : p->b;
+    const uint64_t rows = t->n_dims == 1 ? t->shape[0] : t->shape[1];
+    return !p->moved || !p->source.view.n_heads || rows % (2 * p->source.view.n_heads) == 0;
+}
+
 const char *ws_compare_problem(const ws_pair *p, const ws_report *ra, const ws_report *rb) {
     if (!p->a || !p->b) return "missing";
-    for (uint32_t d = 0; d < WS_ST_MAX_DIMS; d++)
-        if (dimension(ra, p->a, d) != dimension(rb, p->b, d)) return "shape";
-    if (p->rearranged) return "rearranged by convert";
+    if (p->problem) return p->problem;
+    if (!same_shape(p, ra, rb)) return "shape";
     if (!p->a->to_float || !p->b->to_float) return "values cannot be read";
-    const uint64_t row = dimension(ra, p->a, 0), rows = row ? p->a->n_elements / row : 0;
-    return p->heads && (rows % p->heads || rows / p->heads % 2) ? "heads do not divide it" : NULL;
+    if (p->moved && (ra->gguf ? p->b : p->a)->layout.block_elements != 1) return "values that share bytes were moved";
+    return heads_divide(p, ra) ? NULL : "heads do not divide it";
 }
 
 static void read(const ws_report_tensor *t, const ws_map *map, uint64_t first, size_t n, float *y) {
@@ -51,27 +72,63 @@ static void shift(float *x, size_t n, float add) {
     for (size_t i = 0; i < n; i++) x[i] += add;
 }
 
-/* Elements [from_a, from_a + n) of a, and as many from from_b of b. */
-static void compare_run(sums *s, const ws_pair *p, const ws_map *ma, const ws_map *mb, uint64_t from_a, uint64_t from_b,
-                        uint64_t n, bool gguf_is_a, float *scratch) {
-    for (uint64_t at = 0; at < n; at += PART) {
-        const size_t part = n - at < PART ? (size_t)(n - at) : PART;
-        read(p->a, ma, from_a + at, part, scratch);
-        read(p->b, mb, from_b + at, part, scratch + PART);
-        if (p->add != 0) shift(gguf_is_a ? scratch + PART : scratch, part, p->add);
-        add_up(s, scratch, scratch + PART, part, from_a + at);
+/* Reading a pair in step: elements [at, at + n) of the tensor whose order counts, and their counterparts. */
+typedef struct {
+    const ws_report_tensor *t, *other;
+    const ws_map *map, *other_map;
+    const ws_view *view; /* where the counterparts are; NULL: at the same places */
+    uint64_t columns, rows;
+} walk;
+
+static void read_row(const walk *w, uint64_t from, size_t n, float *y) {
+    if (w->view->column == 1) {
+        read(w->other, w->other_map, from, n, y);
+    } else {
+        const ws_layout *l = &w->other->layout;
+        for (size_t i = 0; i < n; i++)
+            w->other->to_float(w->other->data + (from + i * w->view->column) * l->block_bytes, y + i, 1);
     }
 }
 
+static void read_counterparts(const walk *w, uint64_t at, size_t n, float *y) {
+    if (!w->view) {
+        read(w->other, w->other_map, at, n, y);
+        return;
+    }
+    while (n > 0) {
+        const uint64_t row = at / w->columns % w->rows, stack = at / w->columns / w->rows, column = at % w->columns;
+        const size_t part = n < w->columns - column ? n : (size_t)(w->columns - column);
+        const uint64_t from = w->view->n_heads ? ws_view_permuted_row(row, w->rows, w->view->n_heads) : row;
+        read_row(w, w->view->first + stack * w->view->stack + from * w->view->row + column * w->view->column, part, y);
+        at += part, y += part, n -= part;
+    }
+}
+
+/* The GGUF file's order counts, a's between two of a kind. */
+static walk walk_of(const ws_pair *p, const ws_report *ra, const ws_report *rb) {
+    const bool a_leads = !p->converted || ra->gguf;
+    walk w = {.t = a_leads ? p->a : p->b, .other = a_leads ? p->b : p->a};
+    w.map = a_leads ? &ra->parts[p->a->part] : &rb->parts[p->b->part];
+    w.other_map = a_leads ? &rb->parts[p->b->part] : &ra->parts[p->a->part];
+    if (!p->moved) return w;
+    const bool bias = w.t->n_dims == 1 && p->source.view.n_heads; /* its elements are the rows */
+    w.columns = bias ? 1 : w.t->shape[0];
+    w.rows = bias ? w.t->shape[0] : w.t->n_dims > 1 ? w.t->shape[1] : 1;
+    w.view = &p->source.view;
+    return w;
+}
+
 void ws_compare(ws_distance *d, const ws_pair *p, const ws_report *ra, const ws_report *rb, float *scratch) {
-    const ws_map *ma = &ra->parts[p->a->part], *mb = &rb->parts[p->b->part];
-    const uint64_t n = p->a->n_elements;
-    const uint64_t row = p->heads ? dimension(ra, p->a, 0) : n, rows = row ? n / row : 0;
+    const walk w = walk_of(p, ra, rb);
+    const bool a_leads = w.t == p->a;
+    float *x = scratch, *y = scratch + PART;
     sums s = {0};
-    for (uint64_t r = 0; r < rows; r++) {
-        const uint64_t other = ws_match_row(p, rows, r); /* r counts the rows of the GGUF file */
-        compare_run(&s, p, ma, mb, (ra->gguf ? r : other) * row, (rb->gguf ? r : other) * row, row, ra->gguf != NULL,
-                    scratch);
+    for (uint64_t at = 0; at < w.t->n_elements; at += PART) {
+        const size_t n = w.t->n_elements - at < PART ? (size_t)(w.t->n_elements - at) : PART;
+        read(w.t, w.map, at, n, x);
+        read_counterparts(&w, at, n, y);
+        if (p->converted && p->source.view.add != 0) shift(y, n, p->source.view.add);
+        add_up(&s, a_leads ? x : y, a_leads ? y : x, n, at);
     }
     const uint64_t good = s.n - s.n_bad;
     *d = (ws_distance){

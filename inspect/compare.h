@@ -9,7 +9,7 @@ typedef struct {
     double sqnr;      /* dB, of b as an approximation of a; infinite when all values are equal */
     double cosine;    /* of the two as vectors; NaN when one is zero */
     double max_error; /* largest difference */
-    uint64_t max_at;  /* its element, in the order of a */
+    uint64_t max_at;  /* its element, in the order of a, or of the one in a GGUF file */
     uint64_t n_bad;   /* pairs with a NaN or infinity; the figures are of the others */
     double sum_a2, sum_error2;
 } ws_distance;

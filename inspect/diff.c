@@ -48,8 +48,7 @@ typedef struct {
 } job;
 
 static bool same_bytes(const ws_pair *p) {
-    return strcmp(p->a->type, p->b->type) == 0 && !p->heads && !p->rearranged && p->add == 0 &&
-           p->a->bytes == p->b->bytes &&
+    return strcmp(p->a->type, p->b->type) == 0 && !p->moved && p->a->bytes == p->b->bytes &&
            (p->a->bytes == 0 || (p->a->data && p->b->data && memcmp(p->a->data, p->b->data, p->a->bytes) == 0));
 }
 

@@ -1,7 +1,6 @@
 #include "match.h"
 
 #include "alloc.h"
-#include "arch.h"
 #include "text.h"
 
 #include <inttypes.h>
@@ -71,28 +70,6 @@ static const ws_arch_tensor *row_of(const ws_arch *arch, const char *name, const
     return NULL;
 }
 
-static uint64_t head_count(const ws_gguf *g, const ws_arch *arch, const char *suffix) {
-    char key[128];
-    uint64_t n = 0;
-    snprintf(key, sizeof key, "%s.attention.%s", arch->name, suffix);
-    const ws_kv *kv = ws_gguf_kv(g, key);
-    return kv && ws_kv_u64(kv, &n) ? n : 0;
-}
-
-/* What convert did to the tensor on its way, as far as it can be undone here. */
-static ws_pair pair_of(const ws_gguf *g, const ws_arch *arch, const ws_arch_tensor *row) {
-    ws_pair p = {0};
-    if (row->transform == WS_COPY) return p;
-    if (row->transform == WS_ADD_ONE) {
-        p.add = 1;
-        return p;
-    }
-    if (row->transform == WS_PERMUTE_HEADS) p.heads = head_count(g, arch, "head_count");
-    if (row->transform == WS_PERMUTE_KV_HEADS) p.heads = head_count(g, arch, "head_count_kv");
-    p.rearranged = p.heads == 0;
-    return p;
-}
-
 /* ---- stacks of matrices ---- */
 
 struct ws_match_slices {
@@ -105,6 +82,8 @@ typedef struct {
     ws_match *m;
     const ws_report *gguf, *st;
     const ws_arch *arch;
+    ws_hparams hp;
+    bool sizes_known; /* hp is that of the file */
     bool gguf_is_a;
     bool *used; /* by tensor of the checkpoint */
     ws_error *err;
@@ -115,6 +94,18 @@ static ws_status add_kinds(kinds *k, ws_pair p, const ws_report_tensor *gguf, co
     p.b = k->gguf_is_a ? st : gguf;
     if (st) k->used[st - k->st->tensors] = true;
     return add(k->m, p, k->err);
+}
+
+/* What convert did to the tensor on its way. */
+static ws_pair pair_of(const kinds *k, const ws_report_tensor *t, ws_transform transform) {
+    const bool of_heads = transform == WS_PERMUTE_HEADS || transform == WS_PERMUTE_KV_HEADS ||
+                          transform == WS_LATENT_KEYS || transform == WS_LATENT_VALUES;
+    uint64_t ne[WS_MAX_DIMS] = {1, 1, 1, 1};
+    if (of_heads && !k->sizes_known) return (ws_pair){.moved = true, .problem = "the sizes of its heads are not known"};
+    for (uint32_t d = 0; d < t->n_dims; d++) ne[d] = t->shape[d];
+    ws_pair p = {.converted = true, .source = ws_view_make(transform, ne, t->n_dims, &k->hp)};
+    p.moved = !ws_view_is_copy(&p.source.view, ne);
+    return p;
 }
 
 /* Matrix e of n as a tensor of its own. */
@@ -142,7 +133,7 @@ static ws_status match_stack(kinds *k, const ws_report_tensor *stack, const ws_a
     k->m->slices = s;
     for (uint64_t e = 0; e < n; e++) {
         WS_TRY(cut_slice(k, &s->tensors[e], stack, e, n));
-        WS_TRY(add_kinds(k, (ws_pair){0}, &s->tensors[e], find_hf(k->st, row, layer, e)));
+        WS_TRY(add_kinds(k, pair_of(k, &s->tensors[e], WS_STACK), &s->tensors[e], find_hf(k->st, row, layer, e)));
     }
     return WS_OK;
 }
@@ -153,7 +144,7 @@ static ws_status match_tensor(kinds *k, const ws_report_tensor *t) {
     const ws_arch_tensor *row = row_of(k->arch, t->name, k->st, &layer, &other);
     if (!row) return add_kinds(k, (ws_pair){0}, t, NULL);
     if (row->transform == WS_STACK) return match_stack(k, t, row, layer);
-    return add_kinds(k, pair_of(k->gguf->gguf, k->arch, row), t, other);
+    return add_kinds(k, pair_of(k, t, row->transform), t, other);
 }
 
 static ws_status match_all(kinds *k) {
@@ -170,6 +161,7 @@ static ws_status match_kinds(ws_match *m, const ws_report *gguf, const ws_report
         return ws_fail(err, WS_UNSUPPORTED,
                        "'%s' has the architecture '%s', whose names in checkpoints are not known here", gguf->path,
                        ws_show(gguf->architecture.data, gguf->architecture.len).text);
+    k.sizes_known = !ws_hparams_read(&k.hp, k.arch, gguf->gguf, &(ws_error){0});
     if (!(k.used = ws_alloc(st->n_tensors, sizeof *k.used, "marks", err))) return WS_NOMEM;
     const ws_status status = match_all(&k);
     free(k.used);
@@ -191,11 +183,4 @@ void ws_match_free(ws_match *m) {
     }
     ws_arena_free(&m->names);
     *m = (ws_match){0};
-}
-
-/* Rotation of pairs (2i, 2i + 1) in the file, of (i, i + half) in the checkpoint. */
-uint64_t ws_match_row(const ws_pair *p, uint64_t rows, uint64_t r) {
-    if (!p->heads) return r;
-    const uint64_t head_rows = rows / p->heads, head = r / head_rows, in_head = r % head_rows;
-    return head * head_rows + in_head % 2 * (head_rows / 2) + in_head / 2;
 }

@@ -5,12 +5,14 @@
 
 #include "arena.h"
 #include "report.h"
+#include "view.h"
 
 typedef struct {
     const ws_report_tensor *a, *b; /* NULL: only in the other model */
-    float add;                     /* what convert added to the checkpoint's values */
-    uint64_t heads;                /* not 0: convert regroups the checkpoint's rows per head for interleaved rotation */
-    bool rearranged;               /* convert does more than that: values cannot be compared one by one */
+    bool converted;                /* one is in a GGUF file, the other in a checkpoint: */
+    ws_view_source source;         /* what convert makes the former of, and how, */
+    bool moved;                    /* not only by copying */
+    const char *problem;           /* why that is not known; else NULL */
 } ws_pair;
 
 typedef struct {
@@ -29,8 +31,5 @@ void ws_match_free(ws_match *m);
  * *layer is set when it has one. The other way round: false when there is no room. */
 bool ws_match_follows(const char *pattern, const char *name, uint64_t *layer);
 bool ws_match_fill(char *name, size_t size, const char *pattern, uint64_t layer, uint64_t expert);
-
-/* Row of the checkpoint's tensor that is row r of the GGUF's, which has `rows` rows. */
-uint64_t ws_match_row(const ws_pair *p, uint64_t rows, uint64_t r);
 
 #endif

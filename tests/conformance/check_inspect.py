@@ -5,6 +5,7 @@ import json
 import struct
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,14 @@ def check(tool, path):
     return list(found) + ([] if ours["verify"]["ok"] else ["verify"])
 
 
+def check_diff(args, folder, out):
+    """A checkpoint and its conversion to floats: each tensor has the values it came from, however it was rearranged."""
+    subprocess.run([args.bin / "convert", folder, out, "--type", "f32", "-q"], check=True)
+    result = subprocess.run([args.bin / "inspect", "diff", folder, out, "--json"], capture_output=True)
+    found = json.loads(result.stdout)["tensors"]
+    return [f"diff: {t['name']}: {t['kind']}" for t in found if t["kind"] not in ("same", "equal") and "rope_freqs" not in t["name"]]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", type=Path, required=True, help="folder of the built tools")
@@ -135,6 +144,14 @@ def main():
             print(f"{path}: {problem}")
         failed += bool(problems)
         passed += not problems
+    with tempfile.TemporaryDirectory() as tmp:
+        for config in sorted([*(args.shared / "goldens/tiny").glob("*/config.json"),
+                              *(args.oracle / "models/tiny").glob("*/config.json")]) if not args.files else []:
+            problems = check_diff(args, config.parent, Path(tmp) / "f32.gguf")
+            for problem in problems:
+                print(f"{config.parent}: {problem}")
+            failed += bool(problems)
+            passed += not problems
     print(f"{passed} passed, {failed} failed")
     return failed > 0
 

@@ -148,14 +148,6 @@ Test(match, names_follow_patterns) {
     cr_expect_not(ws_match_fill(name, 26, "l.%u.e.%x.w", 3, 7));
 }
 
-/* A checkpoint of two heads with four rows each: the file has them as pairs. */
-Test(match, rows_of_heads) {
-    const ws_pair p = {.heads = 2};
-    static const uint64_t expected[8] = {0, 2, 1, 3, 4, 6, 5, 7};
-    for (uint64_t r = 0; r < 8; r++) cr_expect_eq(ws_match_row(&p, 8, r), expected[r]);
-    cr_expect_eq(ws_match_row(&(ws_pair){0}, 8, 5), 5);
-}
-
 Test(values, small_floats) {
     static const struct {
         ws_st_dtype type;
@@ -227,17 +219,54 @@ Test(diff, stacks_are_compared_matrix_by_matrix, .init = set_up, .fini = tear_do
     ws_report_close(b);
 }
 
+/* One tensor of a checkpoint of 3 rows and 4 columns against what a file of the architecture has of it. */
+static ws_tensor_difference difference(const char *architecture, const char *hf, const float *checkpoint,
+                                       const char *name, const uint64_t *ne, const float *file) {
+    ws_error err = {0};
+    ws_gguf_writer *w;
+    ws_diff d;
+    snprintf(path_b, sizeof path_b, "%s/b.safetensors", dir);
+    write_checkpoint(path_b, (const char *const[]){hf}, checkpoint, 1);
+    cr_assert_eq(ws_gguf_writer_new(&w, &err), WS_OK);
+    ws_gguf_put_str(w, "general.architecture", architecture);
+    ws_gguf_add_tensor(w, name, WS_TYPE_F32, 2, ne);
+    cr_assert_eq(ws_gguf_writer_begin(w, path_a, &err), WS_OK, "%s", err.msg);
+    cr_assert_eq(ws_gguf_write(w, file, 12 * sizeof *file, &err), WS_OK);
+    cr_assert_eq(ws_gguf_writer_finish(w, &err), WS_OK, "%s", err.msg);
+    ws_report *a = open_report(path_a), *b = open_report(path_b);
+    cr_assert_eq(ws_diff_run(&d, b, a, 1, true, &err), WS_OK, "%s", err.msg);
+    cr_assert_eq(d.n_tensors, 1);
+    const ws_tensor_difference found = d.tensors[0];
+    ws_diff_free(&d);
+    ws_report_close(a);
+    ws_report_close(b);
+    return found;
+}
+
 /* Norms that the checkpoint keeps as distances from one. */
 Test(diff, what_convert_added_is_added_here, .init = set_up, .fini = tear_down) {
-    static const float a[4] = {1.5f, 1, 0, -1}, b[4] = {0.5f, 0, -1, -2};
-    float *scratch = calloc(WS_COMPARE_SCRATCH, sizeof *scratch);
-    write_values(path_a, a, 4, 1, "a");
-    write_values(path_b, b, 4, 1, "b");
-    ws_report *ra = open_report(path_a), *rb = open_report(path_b);
-    ws_distance d;
-    ws_compare(&d, &(ws_pair){.a = &ra->tensors[0], .b = &rb->tensors[0], .add = 1}, ra, rb, scratch);
-    cr_expect(d.max_error == 0 && isinf(d.sqnr));
-    free(scratch);
-    ws_report_close(ra);
-    ws_report_close(rb);
+    float x[12], y[12];
+    for (int i = 0; i < 12; i++) x[i] = (float)i / 4, y[i] = x[i] + 1;
+    static const char hf[] = "model.layers.0.input_layernorm.weight", name[] = "blk.0.attn_norm.weight";
+    cr_expect_eq(difference("gemma", hf, x, name, (const uint64_t[]){4, 3}, y).kind, WS_EQUAL);
+    cr_expect_eq(difference("gemma", hf, x, name, (const uint64_t[]){3, 4}, y).kind, WS_SHAPES);
+}
+
+/* GPT-2's matrices: rows of the file are columns of the checkpoint. */
+Test(diff, what_convert_turned_is_turned_here, .init = set_up, .fini = tear_down) {
+    float x[12], y[12];
+    for (int r = 0; r < 4; r++)
+        for (int c = 0; c < 3; c++) y[r * 3 + c] = x[c * 4 + r] = (float)(r * r + 10 * c);
+    static const char hf[] = "transformer.h.0.attn.c_attn.weight", name[] = "blk.0.attn_qkv.weight";
+    cr_expect_eq(difference("gpt2", hf, x, name, (const uint64_t[]){3, 4}, y).kind, WS_EQUAL);
+    y[7] -= 2;
+    const ws_tensor_difference d = difference("gpt2", hf, x, name, (const uint64_t[]){3, 4}, y);
+    cr_expect(d.kind == WS_VALUES && d.distance.max_error == 2 && d.distance.max_at == 7);
+}
+
+/* Heads whose number the file does not tell. */
+Test(diff, what_is_not_known_is_not_compared, .init = set_up, .fini = tear_down) {
+    const float x[12] = {0};
+    static const char hf[] = "model.layers.0.self_attn.q_proj.weight", name[] = "blk.0.attn_q.weight";
+    cr_expect_eq(difference("llama", hf, x, name, (const uint64_t[]){4, 3}, x).kind, WS_UNKNOWN);
 }

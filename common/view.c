@@ -6,6 +6,10 @@ uint64_t ws_view_permuted_row(uint64_t row, uint64_t n_rows, uint64_t n_heads) {
     return row - in_head + in_head % 2 * (head_rows / 2) + in_head / 2;
 }
 
+bool ws_view_is_copy(const ws_view *v, const uint64_t ne[WS_MAX_DIMS]) {
+    return !v->first && v->stack == ne[0] * ne[1] && v->row == ne[0] && v->column == 1 && !v->n_heads && v->add == 0;
+}
+
 /* The same shape, in the same order. */
 static ws_view_source same(const uint64_t *ne, uint32_t n_dims) {
     ws_view_source s = {.n_dims = n_dims, .view = {.stack = ne[0] * ne[1], .row = ne[0], .column = 1}};

@@ -23,6 +23,9 @@ typedef struct {
 ws_view_source ws_view_make(ws_transform transform, const uint64_t ne[WS_MAX_DIMS], uint32_t n_dims,
                             const ws_hparams *hp);
 
+/* Is element i of the result of shape ne element i of the source, unchanged? */
+bool ws_view_is_copy(const ws_view *v, const uint64_t ne[WS_MAX_DIMS]);
+
 /* Which row of the source becomes row `row` when n_rows rows in heads of rotary halves become interleaved pairs. */
 uint64_t ws_view_permuted_row(uint64_t row, uint64_t n_rows, uint64_t n_heads);
 
