@@ -105,14 +105,11 @@ static void run_expert(ws_session *s, const ws_layer *l, size_t expert) {
 static void add_shared(void *ctx, size_t begin, size_t end, int thread) {
     const ws_step *st = ctx;
     const ws_session *s = st->s;
-    const size_t n = s->m->hp.n_embd;
     (void)thread;
     for (size_t t = begin; t < end; t++) {
-        double score = 0;
-        for (size_t i = 0; st->vector && i < n; i++)
-            score += (double)st->vector[i] * (double)s->h.x[t * s->h.stride + i];
-        const float weight = st->vector ? (float)(1 / (1 + exp(-score))) : 1;
-        s->e.k.add_scaled(s->y + t * s->stride.embd, s->moe.out + t * s->stride.embd, weight, n);
+        const double score = (double)s->moe.score[t * s->moe.stride];
+        const float weight = st->layer->shared_router.w.data ? (float)(1 / (1 + exp(-score))) : 1;
+        s->e.k.add_scaled(s->y + t * s->stride.embd, s->moe.out + t * s->stride.embd, weight, s->m->hp.n_embd);
     }
 }
 
@@ -124,5 +121,7 @@ void ws_experts_run(ws_session *s, const ws_layer *l) {
     for (size_t i = 0; i < s->m->hp.n_expert; i++) run_expert(s, l, i);
     if (!l->shared.up.w.data) return;
     ws_feed_forward_run(s, &l->shared, &s->h, s->n_rows, s->moe.out);
-    ws_each_row(&(ws_step){.s = s, .vector = l->shared_gate}, s->n_rows, add_shared);
+    const ws_product gate = {&l->shared_router.w, s->moe.score, s->moe.stride};
+    if (gate.w->data) ws_project(s, &s->h, s->n_rows, &gate, 1);
+    ws_each_row(&(ws_step){.s = s, .layer = l}, s->n_rows, add_shared);
 }

@@ -187,6 +187,7 @@ void ws_feed_forward_run(ws_session *s, const ws_feed_forward *ff, const ws_rows
 /* ---- the decoder ---- */
 
 void ws_project(ws_session *s, const ws_rows *in, size_t n_rows, const ws_product *p, size_t n) {
+    for (size_t i = 0; s->collector && i < n; i++) ws_collect_rows(s->collector, s->e.team, p[i].w, in, n_rows);
     ws_matmul(&s->e, p, n, in, n_rows);
     for (size_t i = 0; i < n; i++) ws_watch(s, p[i].y, p[i].y_stride, p[i].w->n_out, n_rows, SIZE_MAX, p[i].w->name);
 }

@@ -4,7 +4,7 @@
 #ifndef WS_FORWARD_H
 #define WS_FORWARD_H
 
-#include "model.h"
+#include "collect.h"
 
 typedef struct {
     uint64_t n_ctx;   /* tokens the sequence may have */
@@ -24,9 +24,10 @@ WS_MUST_CHECK ws_status ws_session_open(ws_session **out, const ws_model *m, con
                                         ws_error *err);
 void ws_session_close(ws_session *s); /* NULL is fine */
 
-size_t ws_session_position(const ws_session *s);        /* tokens in the sequence */
-void ws_session_rewind(ws_session *s, size_t position); /* forget the tokens from `position` on */
-ws_team *ws_session_team(const ws_session *s);          /* its threads, for work between feeds */
+size_t ws_session_position(const ws_session *s);         /* tokens in the sequence */
+void ws_session_rewind(ws_session *s, size_t position);  /* forget the tokens from `position` on */
+void ws_session_collect(ws_session *s, ws_collector *c); /* from now on; NULL: no more */
+ws_team *ws_session_team(const ws_session *s);           /* its threads, for work between feeds */
 
 /* Run 1 <= n <= n_batch tokens at the end of the sequence. */
 WS_MUST_CHECK ws_status ws_session_feed(ws_session *s, const int32_t *tokens, size_t n, ws_error *err);

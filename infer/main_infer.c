@@ -213,21 +213,25 @@ static ws_status run(const ws_infer_options *o, const ws_args *args, ws_error *e
         {o->kld_base, ws_infer_divergence},
         {o->logits, run_logits},
         {o->embed, ws_infer_embed},
+        {o->imatrix, ws_infer_imatrix},
     };
     run_fn *chosen = NULL;
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         if (!modes[i].chosen) continue;
         if (chosen)
             return ws_fail(err, WS_USAGE,
-                           "give one of --prompt, --file, --perplexity, --kld-base, --logits, --embed, --bench");
+                           "give one of --prompt, --file, --perplexity, --kld-base, --imatrix, --logits, --embed, "
+                           "--bench");
         chosen = modes[i].run;
     }
     if (!chosen)
         return ws_fail(err, WS_USAGE,
-                       "nothing to do: give --prompt, --file, --perplexity, --kld-base, --logits, --embed or --bench");
-    if (args->n_args > 1 && !o->kld_base) return ws_fail(err, WS_USAGE, "unexpected argument '%s'", args->arg[1]);
+                       "nothing to do: give --prompt, --file, --perplexity, --kld-base, --imatrix, --logits, --embed "
+                       "or --bench");
+    if (args->n_args > 1 && !o->kld_base && !o->imatrix)
+        return ws_fail(err, WS_USAGE, "unexpected argument '%s'", args->arg[1]);
 
-    ws_infer_job j = {.o = o, .model = args->arg[0], .text = args->n_args > 1 ? args->arg[1] : NULL};
+    ws_infer_job j = {.o = o, .model = args->arg[0], .texts = args->arg + 1, .n_texts = (size_t)args->n_args - 1};
     if (!ws_dtype_by_name(&j.kv_type, o->kv_type)) return WS_USAGE;
     WS_TRY(ws_cpu_flags(&j.cpu_flags, err));
     return chosen(&j, err);
@@ -236,7 +240,9 @@ static ws_status run(const ws_infer_options *o, const ws_args *args, ws_error *e
 int main(int argc, char **argv) {
     static const char *const outputs[] = {"md", "csv", "json", NULL};
     static const char *const kv_types[] = {"f16", "f32", "q8_0", "q4_0", NULL};
+    static const char *const formats[] = {"gguf", "dat", NULL};
     ws_infer_options o = {.kv_type = "f16",
+                          .output_format = "gguf",
                           .output = "md",
                           .rounds = 5,
                           .n_predict = 128,
@@ -261,6 +267,11 @@ int main(int argc, char **argv) {
          4294967295.0, NULL},
         {"perplexity", 0, WS_OPT_TEXT, &o.perplexity, "FILE", "perplexity on the text in FILE", 0, 0, NULL},
         {"kld-base", 0, WS_OPT_TEXT, &o.kld_base, "BASE", "KL divergence from the model BASE on a text", 0, 0, NULL},
+        {"imatrix", 0, WS_OPT_TEXT, &o.imatrix, "OUT", "write an importance matrix of texts, as llama-imatrix does", 0,
+         0, NULL},
+        {"process-output", 0, WS_OPT_FLAG, &o.process_output, NULL, "... also of output.weight", 0, 0, NULL},
+        {"output-format", 0, WS_OPT_CHOICE, &o.output_format, "FORM", "... as gguf (default) or as the older dat", 0, 0,
+         formats},
         {"chunks", 0, WS_OPT_INT, &o.chunks, "N", "at most N chunks of the text; 0: all (default)", 0, MAX_TOKENS,
          NULL},
         {"logits", 0, WS_OPT_TEXT, &o.logits, "IDS", "logits after these token ids, as in 1,2,3", 0, 0, NULL},
@@ -270,8 +281,7 @@ int main(int argc, char **argv) {
          "measure tokens per second: -p counts prompt tokens (default: 512), -n generated ones", 0, 0, NULL},
         {"repetitions", 'r', WS_OPT_INT, &o.rounds, "R", "rounds of --bench (default: 5)", 1, 1000, NULL},
         {"output", 'o', WS_OPT_CHOICE, &o.output, "FORM", "of --bench: md (default), csv or json", 0, 0, outputs},
-        {"ctx", 'c', WS_OPT_INT, &o.ctx, "N", "context; --perplexity: tokens of a chunk (default: 512)", 4, MAX_TOKENS,
-         NULL},
+        {"ctx", 'c', WS_OPT_INT, &o.ctx, "N", "context; tokens of a chunk of text (default: 512)", 4, MAX_TOKENS, NULL},
         {"batch", 'b', WS_OPT_INT, &o.batch, "N", "tokens of a prompt run at a time (default: 512)", 1, 65536, NULL},
         {"kv-type", 0, WS_OPT_CHOICE, &o.kv_type, "TYPE", "type of the KV cache: f16 (default), f32, q8_0, q4_0", 0, 0,
          kv_types},
@@ -280,7 +290,7 @@ int main(int argc, char **argv) {
     const ws_command cmd = {
         .tool = "infer",
         .synopsis = "MODEL.gguf (-p TEXT | --perplexity FILE | --kld-base BASE.gguf FILE | --logits IDS |\n"
-                    "                        --embed TEXT | --bench) [options]",
+                    "                        --imatrix OUT.gguf FILE... | --embed TEXT | --bench) [options]",
         .summary = "Run a model: continue a text, or measure how well it predicts one.",
         .notes = "The prompt is used as it is: BOS is added if the model asks for it, no chat template is applied. "
                  "Standard\n"
@@ -288,10 +298,11 @@ int main(int argc, char **argv) {
         .examples = "  infer model.gguf -p 'Once upon a time' -n 64 --temp 0\n"
                     "  infer model-q4_k.gguf --perplexity text.txt --chunks 20\n"
                     "  infer model-q4_k.gguf --kld-base model-f16.gguf text.txt\n"
+                    "  infer model-f16.gguf --imatrix model.imatrix.gguf text.txt more.txt --chunks 200\n"
                     "  infer model-q4_k.gguf --bench -t 2 -p 512 -n 128 -r 5",
         .options = rows,
         .min_args = 1,
-        .max_args = 2,
+        .max_args = WS_MAX_ARGS,
     };
     ws_error err = {0};
     ws_args args;

@@ -7,16 +7,19 @@
 
 typedef struct {
     ws_common_options common;
-    const char *prompt, *prompt_file, *perplexity, *kld_base, *logits, *embed, *kv_type, *output;
+    const char *prompt, *prompt_file, *perplexity, *kld_base, *logits, *embed, *kv_type, *output, *imatrix,
+        *output_format;
     int64_t n_predict, ctx, chunks, batch, top_k, seed, rounds;
     double temp, top_p, min_p;
-    bool bench;
+    bool bench, process_output;
 } ws_infer_options;
 
 /* What the command line asks for, and what all modes need. */
 typedef struct {
     const ws_infer_options *o;
-    const char *model, *text; /* paths; text is the file of --kld-base */
+    const char *model;
+    const char *const *texts; /* files beside the model */
+    size_t n_texts;
     ws_dtype kv_type;
     uint32_t cpu_flags;
 } ws_infer_job;
@@ -33,6 +36,9 @@ WS_MUST_CHECK ws_status ws_infer_divergence(const ws_infer_job *j, ws_error *err
 
 /* --embed */
 WS_MUST_CHECK ws_status ws_infer_embed(const ws_infer_job *j, ws_error *err);
+
+/* --imatrix */
+WS_MUST_CHECK ws_status ws_infer_imatrix(const ws_infer_job *j, ws_error *err);
 
 /* --bench */
 WS_MUST_CHECK ws_status ws_infer_bench(const ws_infer_job *j, ws_error *err);

@@ -149,6 +149,7 @@ static ws_status evaluate(const ws_infer_job *j, const char *file, ws_error *err
 ws_status ws_infer_perplexity(const ws_infer_job *j, ws_error *err) { return evaluate(j, j->o->perplexity, err); }
 
 ws_status ws_infer_divergence(const ws_infer_job *j, ws_error *err) {
-    if (!j->text) return ws_fail(err, WS_USAGE, "--kld-base needs a text: infer MODEL.gguf --kld-base BASE.gguf FILE");
-    return evaluate(j, j->text, err);
+    if (j->n_texts != 1)
+        return ws_fail(err, WS_USAGE, "--kld-base needs one text: infer MODEL.gguf --kld-base BASE.gguf FILE");
+    return evaluate(j, j->texts[0], err);
 }

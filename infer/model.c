@@ -101,7 +101,7 @@ static const slot layer_slots[] = {
     {BLK "ffn_gate_shexp.weight", 0, MATRIX, LAYER(shared.gate.w)},
     {BLK "ffn_up_shexp.weight", 0, MATRIX, LAYER(shared.up.w)},
     {BLK "ffn_down_shexp.weight", 0, MATRIX, LAYER(shared.down.w)},
-    {BLK "ffn_gate_inp_shexp.weight", 0, VECTOR, LAYER(shared_gate)},
+    {BLK "ffn_gate_inp_shexp.weight", 0, MATRIX, LAYER(shared_router.w)},
     {0},
 };
 

@@ -40,7 +40,7 @@ typedef struct {
     ws_linear router;
     const float *router_offset; /* added to the scores that choose, but not to the weights */
     ws_feed_forward experts, shared;
-    const float *shared_gate; /* weights of a sigmoid on what the shared experts give */
+    ws_linear shared_router; /* one row: what a sigmoid makes of it weighs the shared experts */
 } ws_layer;
 
 typedef struct {

