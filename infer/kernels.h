@@ -90,7 +90,7 @@ typedef struct {
     bool add; /* go on from the sums in y; false: from zero */
 } ws_panel_job;
 
-/* How a quantized type is multiplied; a row without `decode` is a type that has no such form.
+/* How a quantized type is multiplied; a row without `decode` is a type of floats.
  * `decode`: n_blocks blocks of 16 rows into panels of 32 columns each. `decode_few` does it for fewer rows, too; those
  * that there are not decode as the last one.
  * `mul`: y[t][r] = sum over panels p, from left to right, of the operations (S: the integer sum of quant times

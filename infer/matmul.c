@@ -1,7 +1,6 @@
 #include "matmul.h"
 
 #include "alloc.h"
-#include "formats.h"
 
 #include <assert.h>
 
@@ -18,7 +17,7 @@ typedef struct {
 bool ws_can_multiply(ws_dtype type) {
     ws_kernels k;
     ws_kernels_init(&k, 0);
-    return k.panel[type].decode || k.mul_float[type] || ws_format_get(type, 0);
+    return k.panel[type].decode || k.mul_float[type];
 }
 
 uint64_t ws_q8_cells(uint64_t n_tokens, uint64_t n_cols) {
@@ -80,36 +79,6 @@ static void mul_blocks(const work *w, const ws_product *p, size_t row, size_t n_
     }
 }
 
-/* Types that have no kernel: rows become floats, as many columns at a time as the panels' memory holds. A row's sum is
- * that of its pieces. */
-static void mul_expanded(const work *w, const ws_product *p, size_t row, size_t n_rows, float *floats) {
-    enum { ROOM = WS_CHUNK * sizeof(ws_panel) / sizeof(float) / 256 * 256, TOKENS = 64 }; /* 256: the largest block */
-    const ws_dtype_info *info = ws_dtype_get(p->w->type);
-    const ws_format *format = ws_format_get(p->w->type, w->e->k.cpu_flags);
-    for (size_t r = row; r < row + n_rows; r++)
-        for (size_t c = 0; c < p->w->n_in; c += ROOM) {
-            const size_t n = p->w->n_in - c < ROOM ? p->w->n_in - c : ROOM;
-            format->to_float(p->w->data + r * p->w->row_bytes + c / info->block_elements * info->block_bytes, floats,
-                             n / info->block_elements);
-            for (size_t t = 0; t < w->n_tokens; t += TOKENS) {
-                float sums[TOKENS];
-                const size_t n_t = w->n_tokens - t < TOKENS ? w->n_tokens - t : TOKENS;
-                w->e->k.mul_float[WS_TYPE_F32](&(ws_float_job){.w = (const uint8_t *)floats,
-                                                               .n_rows = 1,
-                                                               .n_cols = n,
-                                                               .x = w->x->x + t * w->x->stride + c,
-                                                               .x_stride = w->x->stride,
-                                                               .n_tokens = n_t,
-                                                               .y = sums,
-                                                               .y_stride = 1});
-                for (size_t i = 0; i < n_t; i++) {
-                    float *y = p->y + (t + i) * p->y_stride + r;
-                    *y = c ? *y + sums[i] : sums[i];
-                }
-            }
-        }
-}
-
 static void mul_groups(void *ctx, size_t begin, size_t end, int thread) {
     const work *w = ctx;
     size_t product = 0;
@@ -118,13 +87,10 @@ static void mul_groups(void *ctx, size_t begin, size_t end, int thread) {
         const ws_product *p = &w->p[product];
         const size_t row = (group - w->first[product]) * WS_LANES, left = p->w->n_out - row;
         const size_t n_rows = left < WS_LANES ? left : WS_LANES;
-        ws_panel *panels = w->e->panels + (size_t)thread * WS_CHUNK;
-        if (w->e->k.panel[p->w->type].decode)
-            mul_blocks(w, p, row, n_rows, panels);
-        else if (w->e->k.mul_float[p->w->type])
+        if (w->e->k.mul_float[p->w->type])
             mul_floats(w, p, row, n_rows);
         else
-            mul_expanded(w, p, row, n_rows, (float *)(void *)panels);
+            mul_blocks(w, p, row, n_rows, w->e->panels + (size_t)thread * WS_CHUNK);
     }
 }
 

@@ -162,6 +162,12 @@ static void decode_rows(const ws_block_rows *rows, size_t n_blocks, ws_panel *ou
     X(q4_k, Q4_K, false, true, 0, 15)                                                                                  \
     X(q5_k, Q5_K, false, true, 0, 31)                                                                                  \
     X(q6_k, Q6_K, true, false, -32, 31)                                                                                \
+    X(q1_0, Q1_0, false, false, -1, 1)                                                                                 \
+    X(q2_0, Q2_0, false, false, -1, 2)                                                                                 \
+    X(tq1_0, TQ1_0, false, false, -1, 1)                                                                               \
+    X(tq2_0, TQ2_0, false, false, -1, 2)                                                                               \
+    X(mxfp4, MXFP4, false, false, -12, 12)                                                                             \
+    X(nvfp4, NVFP4, true, false, -12, 12)                                                                              \
     X(iq4_nl, IQ4_NL, false, false, -127, 113)                                                                         \
     X(iq4_xs, IQ4_XS, false, false, -127, 113)                                                                         \
     X(iq2_xxs, IQ2_XXS, false, false, -43, 43)                                                                         \

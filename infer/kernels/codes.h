@@ -1,6 +1,6 @@
-/* codes.h - decoding of the types whose quants are looked up rather than counted: 16 values (IQ4, FP4), three values
- * (TQ), points of a codebook (IQ1, IQ2, IQ3). Part of c.c: one row of one block, into row r of the panels it fills.
- * Groups of eight quants are handled as the bytes of a 64-bit word. */
+/* codes.h - decoding of the types whose quants are looked up rather than counted: 16 values (IQ4, FP4), two to four
+ * values (Q1_0, Q2_0, TQ), points of a codebook (IQ1, IQ2, IQ3). Part of c.c: one row of one block, into row r of the
+ * panels it fills. Groups of eight quants are handled as the bytes of a 64-bit word. */
 #ifndef WS_CODES_H
 #define WS_CODES_H
 
@@ -9,6 +9,7 @@
 #include "grids4.h"
 #include "grids8.h"
 #include "kernels.h"
+#include "values.h"
 
 #include <string.h>
 
@@ -31,12 +32,9 @@ static inline void put_nibbles(ws_panel *out, int r, int first, const uint8_t *q
     put_quants(out, r, first, q, 2 * n);
 }
 
-/* Data of the format: kvalues_iq4nl in ggml-common.h. */
-static const int8_t iq4_bytes[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-
 static void decode_iq4_nl(const void *block, ws_panel *out, int r) {
     const ws_iq4_nl *b = block;
-    put_nibbles(out, r, 0, b->qs, 16, iq4_bytes);
+    put_nibbles(out, r, 0, b->qs, 16, iq4_values);
     out->d[0][r] = ws_f16_to_f32(b->d);
 }
 
@@ -44,9 +42,86 @@ static void decode_iq4_xs(const void *block, ws_panel *out, int r) {
     const ws_iq4_xs *b = block;
     for (int p = 0; p < 8; p++) {
         const int scale = (b->scales_l[p / 2] >> p % 2 * 4 & 15) | (b->scales_h >> 2 * p & 3) << 4;
-        put_nibbles(&out[p], r, 0, b->qs + 16 * p, 16, iq4_bytes);
+        put_nibbles(&out[p], r, 0, b->qs + 16 * p, 16, iq4_values);
         out[p].d[0][r] = ws_f16_to_f32(b->d) * (float)(scale - 32);
     }
+}
+
+/* ---- 4-bit floats, taken twice: scales are halved ---- */
+
+/* 2^(e - 128) */
+static inline float mxfp4_scale(unsigned e) { return ws_f32_from_bits(e > 1 ? (e - 1) << 23 : 0x200000u << e); }
+
+static void decode_mxfp4(const void *block, ws_panel *out, int r) {
+    const ws_mxfp4 *b = block;
+    put_nibbles(out, r, 0, b->qs, 16, fp4_values);
+    out->d[0][r] = mxfp4_scale(b->e);
+}
+
+/* Half of a UE4M3, whose bits are those of a float from bit 20 on but for the exponent's bias; 0x7f stands for 0,
+ * in other codes bit 7 means nothing. */
+static inline float nvfp4_scale(unsigned code) {
+    return code == 127 ? 0 : ws_f32_from_bits((code & 127) << 20) * 0x1p119f;
+}
+
+static void decode_nvfp4(const void *block, ws_panel *out, int r) {
+    const ws_nvfp4 *b = block;
+    for (int s = 0; s < 4; s++) {
+        put_nibbles(&out[s / 2], r, s % 2 * 4, b->qs + 8 * s, 8, fp4_values);
+        out[s / 2].d[s % 2][r] = nvfp4_scale(b->d[s]);
+    }
+}
+
+/* ---- one, two bits, three values: one scale for all ---- */
+
+static void set_d(ws_panel *out, int r, int n_panels, uint16_t half) {
+    for (int p = 0; p < n_panels; p++) out[p].d[0][r] = ws_f16_to_f32(half);
+}
+
+static void decode_q1_0(const void *block, ws_panel *out, int r) {
+    const ws_q1_0 *b = block;
+    for (int p = 0; p < 4; p++) {
+        int8_t q[32];
+        for (int i = 0; i < 32; i++) q[i] = b->qs[4 * p + i / 8] >> i % 8 & 1 ? 1 : -1;
+        put_quants(&out[p], r, 0, q, 32);
+    }
+    set_d(out, r, 4, b->d);
+}
+
+static void decode_q2_0(const void *block, ws_panel *out, int r) {
+    const ws_q2_0 *b = block;
+    for (int p = 0; p < 2; p++) {
+        int8_t q[32];
+        for (int i = 0; i < 32; i++) q[i] = (int8_t)((b->qs[8 * p + i / 4] >> i % 4 * 2 & 3) - 1);
+        put_quants(&out[p], r, 0, q, 32);
+    }
+    set_d(out, r, 2, b->d);
+}
+
+static void decode_tq2_0(const void *block, ws_panel *out, int r) {
+    const ws_tq2_0 *b = block;
+    for (int p = 0; p < 8; p++) {
+        int8_t q[32];
+        for (int i = 0; i < 32; i++) q[i] = (int8_t)((b->qs[p / 4 * 32 + i] >> p % 4 * 2 & 3) - 1);
+        put_quants(&out[p], r, 0, q, 32);
+    }
+    set_d(out, r, 8, b->d);
+}
+
+/* Digits n of n_bytes bytes: what three times the fraction that is left carries. */
+static void ternary_digits(const uint8_t *bytes, int n_bytes, int n, int8_t *q) {
+    static const unsigned powers[5] = {1, 3, 9, 27, 81};
+    for (int i = 0; i < n_bytes; i++) q[i] = (int8_t)(((bytes[i] * powers[n] & 255) * 3 >> 8) - 1);
+}
+
+static void decode_tq1_0(const void *block, ws_panel *out, int r) {
+    const ws_tq1_0 *b = block;
+    int8_t q[256];
+    for (int n = 0; n < 5; n++) ternary_digits(b->qs, 32, n, q + 32 * n);
+    for (int n = 0; n < 5; n++) ternary_digits(b->qs + 32, 16, n, q + 160 + 16 * n);
+    for (int n = 0; n < 4; n++) ternary_digits(b->qh, 4, n, q + 240 + 4 * n);
+    for (int p = 0; p < 8; p++) put_quants(&out[p], r, 0, q + 32 * p, 32);
+    set_d(out, r, 8, b->d);
 }
 
 /* ---- codebooks of eight digits 0, 1, 2 (grids8.h): IQ2 and IQ1 ---- */

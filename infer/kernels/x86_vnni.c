@@ -5,181 +5,14 @@
  * sink. The sink either keeps them as panels, which many tokens will be multiplied with, or multiplies them with a
  * single token on the spot. Functions with constant arguments are inlined and unrolled, so that nothing of a sink but
  * its pointers is ever in memory. */
-#include "blocks.h"
-#include "kernels.h"
-
-#include <immintrin.h>
-#include <stddef.h>
-#include <string.h>
-
-#define INLINE static inline __attribute__((always_inline))
-#ifdef WS_SANITIZED /* unrolled and instrumented, this takes compilers many minutes */
-#define UNROLL
-#elif defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
-typedef __m512i ints;
-typedef __m512 floats;
-
-INLINE ints all_32(const ws_q8_cell *x) { return _mm512_set1_epi32(x->i); }
-INLINE floats all_f(const ws_q8_cell *x) { return _mm512_set1_ps(x->f); }
-
-/* Data of the format: kvalues_iq4nl in ggml-common.h. */
-static const int8_t iq4_bytes[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-
-/* ---- blocks of 16 rows ---- */
-
-/* The same block of 16 rows: row 4 i + j at b[i] + j * stride. */
-typedef struct {
-    const uint8_t *b[4];
-    size_t stride, stride3;
-} block_rows;
-
-INLINE const uint8_t *row_at(const block_rows *r, const int row) {
-    const size_t step = row % 4 == 3 ? r->stride3 : row % 4 * r->stride;
-    return r->b[row / 4] + step;
-}
-
-/* 16 bytes of rows j, 4 + j, 8 + j, 12 + j. */
-INLINE ints four_rows(const block_rows *r, size_t at, const int j) {
-    __m128i v[4];
-    UNROLL for (int i = 0; i < 4; i++) v[i] =
-        _mm_loadu_si128((const __m128i *)(const void *)(row_at(r, 4 * i + j) + at));
-    ints all = _mm512_castsi128_si512(v[0]);
-    all = _mm512_inserti32x4(all, v[1], 1);
-    all = _mm512_inserti32x4(all, v[2], 2);
-    return _mm512_inserti32x4(all, v[3], 3);
-}
-
-/* to[k] = bytes at + 4 k .. at + 4 k + 3 of the 16 rows, for k = 0..3. */
-INLINE void transpose(const block_rows *r, size_t at, ints to[4]) {
-    ints v[4], pair[4];
-    UNROLL for (int j = 0; j < 4; j++) v[j] = four_rows(r, at, j);
-    pair[0] = _mm512_unpacklo_epi32(v[0], v[1]), pair[1] = _mm512_unpackhi_epi32(v[0], v[1]);
-    pair[2] = _mm512_unpacklo_epi32(v[2], v[3]), pair[3] = _mm512_unpackhi_epi32(v[2], v[3]);
-    to[0] = _mm512_unpacklo_epi64(pair[0], pair[2]), to[1] = _mm512_unpackhi_epi64(pair[0], pair[2]);
-    to[2] = _mm512_unpacklo_epi64(pair[1], pair[3]), to[3] = _mm512_unpackhi_epi64(pair[1], pair[3]);
-}
-
-INLINE ints gather_32(const block_rows *r, size_t at) {
-    int32_t w[WS_LANES];
-    UNROLL for (int i = 0; i < WS_LANES; i++) memcpy(&w[i], row_at(r, i) + at, sizeof w[i]);
-    return _mm512_setr_epi32(w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7], w[8], w[9], w[10], w[11], w[12], w[13],
-                             w[14], w[15]);
-}
-
-INLINE floats gather_f16(const block_rows *r, size_t at) {
-    uint16_t h[WS_LANES];
-    UNROLL for (int i = 0; i < WS_LANES; i++) memcpy(&h[i], row_at(r, i) + at, sizeof h[i]);
-    const __m256i v = _mm256_setr_epi16((short)h[0], (short)h[1], (short)h[2], (short)h[3], (short)h[4], (short)h[5],
-                                        (short)h[6], (short)h[7], (short)h[8], (short)h[9], (short)h[10], (short)h[11],
-                                        (short)h[12], (short)h[13], (short)h[14], (short)h[15]);
-    return _mm512_cvtph_ps(v);
-}
-
-/* The low half of every word as a float. */
-INLINE floats low_f16(ints words) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(words)); }
-INLINE floats high_f16(ints words) { return low_f16(_mm512_srli_epi32(words, 16)); }
-
-#define BYTES(v) _mm512_set1_epi8(v)
-
-/* (v >> shift) & mask in every byte. */
-INLINE ints field(ints v, const int shift, const char mask) {
-    return _mm512_and_si512(shift ? _mm512_srli_epi16(v, (unsigned)shift) : v, BYTES(mask));
-}
-
-/* bit `from` of every byte, moved to bit `to`. */
-INLINE ints move_bit(ints v, const int from, const int to) {
-    const ints moved =
-        from < to ? _mm512_slli_epi16(v, (unsigned)(to - from)) : _mm512_srli_epi16(v, (unsigned)(from - to));
-    return _mm512_and_si512(moved, BYTES((char)(1 << to)));
-}
-
-/* Byte i of every word as a number, without and with its sign. */
-INLINE floats byte_to_float(ints v, const int i) {
-    return _mm512_cvtepi32_ps(_mm512_and_si512(_mm512_srli_epi32(v, 8 * (unsigned)i), _mm512_set1_epi32(255)));
-}
-INLINE floats signed_to_float(ints v, const int i) {
-    return _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(v, 24 - 8 * (unsigned)i), 24));
-}
-
-/* ---- the sink ---- */
-
-enum { MAX_PANELS = 8 }; /* of a block */
-
-typedef struct {
-    ws_panel *out; /* NULL: multiply with x instead */
-    const ws_q8_cell *x;
-    ints sum[MAX_PANELS][2];
-    floats y;
-    bool halves;
-    int low; /* quants are put as q - low: 0 or a power of two */
-} sink;
-
-/* Start a block of n panels. */
-INLINE void open_block(sink *s, const int n) {
-    if (s->out) return;
-    UNROLL for (int p = 0; p < n; p++) UNROLL for (int h = 0; h <= s->halves; h++) {
-        const int bias = s->halves ? WS_Q8_BIAS16 + h : WS_Q8_BIAS;
-        s->sum[p][h] = s->low == 0 ? _mm512_setzero_si512()
-                                   : _mm512_srai_epi32(all_32(s->x + p * WS_Q8_CELLS + bias),
-                                                       7 - (unsigned)__builtin_ctz((unsigned)-s->low));
-    }
-}
-
-/* Columns 4 g .. 4 g + 3 of panel p. */
-INLINE void put(sink *s, const int p, const int g, ints q) {
-    if (s->out) {
-        const ints shift = BYTES((char)(WS_BIAS + s->low));
-        _mm512_storeu_si512(s->out[p].q[g], _mm512_add_epi8(q, shift));
-    } else {
-        ints *sum = &s->sum[p][s->halves ? g / 4 : 0];
-        *sum = _mm512_dpbusd_epi32(*sum, q, all_32(s->x + p * WS_Q8_CELLS + g));
-    }
-}
-
-/* y += (sums of quants) * d */
-INLINE floats add_scaled(floats s0, floats s1, floats d0, floats d1, const ws_q8_cell *d, floats y, const bool halves) {
-    floats scaled = _mm512_mul_ps(s0, d0);
-    if (halves) scaled = _mm512_fmadd_ps(s1, d1, scaled);
-    return _mm512_fmadd_ps(scaled, all_f(d), y);
-}
-
-/* When all of panel p has been put, in the order of panels: its scales. */
-INLINE void put_d(sink *s, const int p, floats d0, floats d1) {
-    if (s->out) {
-        _mm512_storeu_ps(s->out[p].d[0], d0);
-        if (s->halves) _mm512_storeu_ps(s->out[p].d[1], d1);
-    } else {
-        const floats s0 = _mm512_cvtepi32_ps(s->sum[p][0]), s1 = s->halves ? _mm512_cvtepi32_ps(s->sum[p][1]) : s0;
-        s->y = add_scaled(s0, s1, d0, d1, s->x + p * WS_Q8_CELLS + WS_Q8_D, s->y, s->halves);
-    }
-}
-
-/* ... and after them its minimums, where the type has some. */
-INLINE void put_min(sink *s, const int p, floats min0, floats min1) {
-    if (s->out) {
-        _mm512_storeu_ps(s->out[p].min[0], min0);
-        if (s->halves) _mm512_storeu_ps(s->out[p].min[1], min1);
-    } else {
-        const ws_q8_cell *x = s->x + p * WS_Q8_CELLS + (s->halves ? WS_Q8_SUM16 : WS_Q8_SUM);
-        s->y = _mm512_fmadd_ps(min0, all_f(x), s->y);
-        if (s->halves) s->y = _mm512_fmadd_ps(min1, all_f(x + 1), s->y);
-    }
-}
+#include "x86_blocks.h"
+#include "x86_codes.h"
 
 /* ---- blocks of 32 ---- */
 
 /* Set bit 4 of the bytes of q to the four bits at 4 g of the rows' 32-bit words. */
 INLINE ints fifth_bits(ints bits, const int g, ints q) {
-    const ints spread = _mm512_shuffle_epi8(
-        bits, _mm512_set4_epi32(0x0c0c0c0c + 0x01010101 * (g / 2), 0x08080808 + 0x01010101 * (g / 2),
-                                0x04040404 + 0x01010101 * (g / 2), 0x01010101 * (g / 2)));
-    const __mmask64 set = _mm512_test_epi8_mask(spread, _mm512_set1_epi32(g % 2 ? (int)0x80402010u : 0x08040201));
-    return _mm512_mask_add_epi8(q, set, q, BYTES(16));
+    return _mm512_mask_add_epi8(q, four_bits(bits, g / 2, g % 2), q, BYTES(16));
 }
 
 INLINE void put_nibbles(const block_rows *r, size_t at, sink *s) {
@@ -288,12 +121,7 @@ INLINE void put_scales(const ints words[4], floats d, sink *s) {
 }
 
 INLINE void block_q2_k(const block_rows *r, sink *s) {
-    UNROLL for (int part = 0; part < 4; part++) { /* 16 bytes: half of four panels */
-        ints t[4];
-        transpose(r, offsetof(ws_q2_k, qs) + 16 * (size_t)part, t);
-        UNROLL for (int k = 0; k < 4; k++) UNROLL for (int p = 0; p < 4; p++)
-            put(s, part / 2 * 4 + p, part % 2 * 4 + k, field(t[k], 2 * p, 3));
-    }
+    put_two_bits(r, offsetof(ws_q2_k, qs), s);
     ints t[4];
     const ints dm = gather_32(r, offsetof(ws_q2_k, d));
     const floats d = low_f16(dm), neg = _mm512_sub_ps(_mm512_setzero_ps(), high_f16(dm));
@@ -356,42 +184,6 @@ INLINE void block_q6_k(const block_rows *r, sink *s) {
     ints scale[4];
     transpose(r, offsetof(ws_q6_k, scales), scale);
     put_scales(scale, gather_f16(r, offsetof(ws_q6_k, d)), s);
-}
-
-/* ---- quants that are numbers of 16 values ---- */
-
-/* The values of the bytes of q, 0..15. */
-INLINE ints look_up(const int8_t values[16], ints q) {
-    const __m128i table = _mm_loadu_si128((const __m128i *)(const void *)values);
-    return _mm512_shuffle_epi8(_mm512_xor_si512(_mm512_broadcast_i32x4(table), BYTES((char)WS_BIAS)), q);
-}
-
-/* Panel p from 16 bytes, the low halves first. */
-INLINE void put_values(const block_rows *r, size_t at, const int8_t values[16], const int p, sink *s) {
-    ints t[4];
-    transpose(r, at, t);
-    UNROLL for (int k = 0; k < 4; k++) put(s, p, k, look_up(values, field(t[k], 0, 15)));
-    UNROLL for (int k = 0; k < 4; k++) put(s, p, k + 4, look_up(values, field(t[k], 4, 15)));
-}
-
-INLINE void block_iq4_nl(const block_rows *r, sink *s) {
-    put_values(r, offsetof(ws_iq4_nl, qs), iq4_bytes, 0, s);
-    const floats d = gather_f16(r, offsetof(ws_iq4_nl, d));
-    put_d(s, 0, d, d);
-}
-
-/* The first eight bytes: d and scales_h in one word, scales_l in the other. */
-INLINE void block_iq4_xs(const block_rows *r, sink *s) {
-    UNROLL for (int p = 0; p < 8; p++) put_values(r, offsetof(ws_iq4_xs, qs) + 16 * (size_t)p, iq4_bytes, p, s);
-    const ints head = gather_32(r, 0), low = gather_32(r, offsetof(ws_iq4_xs, scales_l));
-    const floats d = low_f16(head);
-    UNROLL for (int p = 0; p < 8; p++) {
-        const ints l = _mm512_and_si512(_mm512_srli_epi32(low, 4 * (unsigned)p), _mm512_set1_epi32(15));
-        const ints h = _mm512_and_si512(_mm512_srli_epi32(head, 16 + 2 * (unsigned)p), _mm512_set1_epi32(3));
-        const ints scale = _mm512_sub_epi32(_mm512_or_si512(l, _mm512_slli_epi32(h, 4)), _mm512_set1_epi32(32));
-        const floats dp = _mm512_mul_ps(d, _mm512_cvtepi32_ps(scale));
-        put_d(s, p, dp, dp);
-    }
 }
 
 /* ---- rows of blocks ---- */
@@ -521,7 +313,20 @@ static void mul_halves_min(const ws_panel_job *job) { mul_all(job, true, true); 
     X(q5_k, Q5_K, false, 0)                                                                                            \
     X(q6_k, Q6_K, true, -32)                                                                                           \
     X(iq4_nl, IQ4_NL, false, -128)                                                                                     \
-    X(iq4_xs, IQ4_XS, false, -128)
+    X(iq4_xs, IQ4_XS, false, -128)                                                                                     \
+    X(mxfp4, MXFP4, false, -16)                                                                                        \
+    X(nvfp4, NVFP4, true, -16)                                                                                         \
+    X(q1_0, Q1_0, false, -1)                                                                                           \
+    X(q2_0, Q2_0, false, -1)                                                                                           \
+    X(tq1_0, TQ1_0, false, -1)                                                                                         \
+    X(tq2_0, TQ2_0, false, -1)                                                                                         \
+    X(iq2_xxs, IQ2_XXS, false, -64)                                                                                    \
+    X(iq2_xs, IQ2_XS, true, -64)                                                                                       \
+    X(iq2_s, IQ2_S, true, -64)                                                                                         \
+    X(iq3_xxs, IQ3_XXS, false, -64)                                                                                    \
+    X(iq3_s, IQ3_S, false, -16)                                                                                        \
+    X(iq1_s, IQ1_S, false, -16)                                                                                        \
+    X(iq1_m, IQ1_M, true, -16)
 
 #define TYPE(name, ID, halves, low)                                                                                    \
     static void decode_##name(const ws_block_rows *rows, size_t n_blocks, ws_panel *out) {                             \

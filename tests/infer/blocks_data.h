@@ -12,28 +12,35 @@ typedef struct {
     size_t block_bytes, block_elements;
     int half[2]; /* places of the block's f16 scales; -1: none */
     int nibble;  /* place of a byte whose high half is the top of an f16 scale that lies in pieces; 0: none */
+    bool power;  /* the first byte is the exponent of a power of two */
 } test_type;
 
 static const test_type test_types[] = {
-    {WS_TYPE_Q4_0, sizeof(ws_q4_0), 32, {offsetof(ws_q4_0, d), -1}, 0},
-    {WS_TYPE_Q4_1, sizeof(ws_q4_1), 32, {offsetof(ws_q4_1, d), offsetof(ws_q4_1, m)}, 0},
-    {WS_TYPE_Q5_0, sizeof(ws_q5_0), 32, {offsetof(ws_q5_0, d), -1}, 0},
-    {WS_TYPE_Q5_1, sizeof(ws_q5_1), 32, {offsetof(ws_q5_1, d), offsetof(ws_q5_1, m)}, 0},
-    {WS_TYPE_Q8_0, sizeof(ws_q8_0), 32, {offsetof(ws_q8_0, d), -1}, 0},
-    {WS_TYPE_Q2_K, sizeof(ws_q2_k), 256, {offsetof(ws_q2_k, d), offsetof(ws_q2_k, dmin)}, 0},
-    {WS_TYPE_Q3_K, sizeof(ws_q3_k), 256, {offsetof(ws_q3_k, d), -1}, 0},
-    {WS_TYPE_Q4_K, sizeof(ws_q4_k), 256, {offsetof(ws_q4_k, d), offsetof(ws_q4_k, dmin)}, 0},
-    {WS_TYPE_Q5_K, sizeof(ws_q5_k), 256, {offsetof(ws_q5_k, d), offsetof(ws_q5_k, dmin)}, 0},
-    {WS_TYPE_Q6_K, sizeof(ws_q6_k), 256, {offsetof(ws_q6_k, d), -1}, 0},
-    {WS_TYPE_IQ4_NL, sizeof(ws_iq4_nl), 32, {offsetof(ws_iq4_nl, d), -1}, 0},
-    {WS_TYPE_IQ4_XS, sizeof(ws_iq4_xs), 256, {offsetof(ws_iq4_xs, d), -1}, 0},
-    {WS_TYPE_IQ2_XXS, sizeof(ws_iq2_xxs), 256, {offsetof(ws_iq2_xxs, d), -1}, 0},
-    {WS_TYPE_IQ2_XS, sizeof(ws_iq2_xs), 256, {offsetof(ws_iq2_xs, d), -1}, 0},
-    {WS_TYPE_IQ2_S, sizeof(ws_iq2_s), 256, {offsetof(ws_iq2_s, d), -1}, 0},
-    {WS_TYPE_IQ3_XXS, sizeof(ws_iq3_xxs), 256, {offsetof(ws_iq3_xxs, d), -1}, 0},
-    {WS_TYPE_IQ3_S, sizeof(ws_iq3_s), 256, {offsetof(ws_iq3_s, d), -1}, 0},
-    {WS_TYPE_IQ1_S, sizeof(ws_iq1_s), 256, {offsetof(ws_iq1_s, d), -1}, 0},
-    {WS_TYPE_IQ1_M, sizeof(ws_iq1_m), 256, {-1, -1}, sizeof(ws_iq1_m) - 1},
+    {WS_TYPE_Q4_0, sizeof(ws_q4_0), 32, {offsetof(ws_q4_0, d), -1}, 0, false},
+    {WS_TYPE_Q4_1, sizeof(ws_q4_1), 32, {offsetof(ws_q4_1, d), offsetof(ws_q4_1, m)}, 0, false},
+    {WS_TYPE_Q5_0, sizeof(ws_q5_0), 32, {offsetof(ws_q5_0, d), -1}, 0, false},
+    {WS_TYPE_Q5_1, sizeof(ws_q5_1), 32, {offsetof(ws_q5_1, d), offsetof(ws_q5_1, m)}, 0, false},
+    {WS_TYPE_Q8_0, sizeof(ws_q8_0), 32, {offsetof(ws_q8_0, d), -1}, 0, false},
+    {WS_TYPE_Q2_K, sizeof(ws_q2_k), 256, {offsetof(ws_q2_k, d), offsetof(ws_q2_k, dmin)}, 0, false},
+    {WS_TYPE_Q3_K, sizeof(ws_q3_k), 256, {offsetof(ws_q3_k, d), -1}, 0, false},
+    {WS_TYPE_Q4_K, sizeof(ws_q4_k), 256, {offsetof(ws_q4_k, d), offsetof(ws_q4_k, dmin)}, 0, false},
+    {WS_TYPE_Q5_K, sizeof(ws_q5_k), 256, {offsetof(ws_q5_k, d), offsetof(ws_q5_k, dmin)}, 0, false},
+    {WS_TYPE_Q6_K, sizeof(ws_q6_k), 256, {offsetof(ws_q6_k, d), -1}, 0, false},
+    {WS_TYPE_Q1_0, sizeof(ws_q1_0), 128, {offsetof(ws_q1_0, d), -1}, 0, false},
+    {WS_TYPE_Q2_0, sizeof(ws_q2_0), 64, {offsetof(ws_q2_0, d), -1}, 0, false},
+    {WS_TYPE_TQ1_0, sizeof(ws_tq1_0), 256, {offsetof(ws_tq1_0, d), -1}, 0, false},
+    {WS_TYPE_TQ2_0, sizeof(ws_tq2_0), 256, {offsetof(ws_tq2_0, d), -1}, 0, false},
+    {WS_TYPE_MXFP4, sizeof(ws_mxfp4), 32, {-1, -1}, 0, true},
+    {WS_TYPE_NVFP4, sizeof(ws_nvfp4), 64, {-1, -1}, 0, false},
+    {WS_TYPE_IQ4_NL, sizeof(ws_iq4_nl), 32, {offsetof(ws_iq4_nl, d), -1}, 0, false},
+    {WS_TYPE_IQ4_XS, sizeof(ws_iq4_xs), 256, {offsetof(ws_iq4_xs, d), -1}, 0, false},
+    {WS_TYPE_IQ2_XXS, sizeof(ws_iq2_xxs), 256, {offsetof(ws_iq2_xxs, d), -1}, 0, false},
+    {WS_TYPE_IQ2_XS, sizeof(ws_iq2_xs), 256, {offsetof(ws_iq2_xs, d), -1}, 0, false},
+    {WS_TYPE_IQ2_S, sizeof(ws_iq2_s), 256, {offsetof(ws_iq2_s, d), -1}, 0, false},
+    {WS_TYPE_IQ3_XXS, sizeof(ws_iq3_xxs), 256, {offsetof(ws_iq3_xxs, d), -1}, 0, false},
+    {WS_TYPE_IQ3_S, sizeof(ws_iq3_s), 256, {offsetof(ws_iq3_s, d), -1}, 0, false},
+    {WS_TYPE_IQ1_S, sizeof(ws_iq1_s), 256, {offsetof(ws_iq1_s, d), -1}, 0, false},
+    {WS_TYPE_IQ1_M, sizeof(ws_iq1_m), 256, {-1, -1}, sizeof(ws_iq1_m) - 1, false},
 };
 enum { N_TEST_TYPES = sizeof test_types / sizeof *test_types };
 
@@ -57,6 +64,7 @@ static inline void fill_blocks(const test_type *t, bit_pattern pattern, uint8_t 
             if (t->half[h] >= 0) memcpy(block + t->half[h], &half, sizeof half);
         }
         if (t->nibble) block[t->nibble] = (uint8_t)((block[t->nibble] & 15) | 0x30);
+        if (t->power) block[0] &= 0x7f;
     }
 }
 
