@@ -105,10 +105,12 @@ static ws_status read_sliding(const reader *r) {
     const ws_kv *pattern = find(r, "attention.sliding_window_pattern", key);
     const bool flags = pattern && pattern->type == WS_KV_ARRAY;
     if (!period && !(bp->guessed && flags)) return WS_OK;
+    if (bp->style->family == WS_FAMILY_HYBRID) return WS_OK;
     if (bp->style->traits & WS_IF_64_LAYERS && bp->n_layer != 64) return WS_OK;
     bp->window = bp->style->window;
     WS_TRY(optional(r, "attention.sliding_window", &bp->window, UINT32_MAX));
     if (!bp->window) return WS_OK;
+    if (bp->style->traits & WS_FIXED_WINDOW) bp->window = bp->style->window;
     if (!flags) WS_TRY(optional(r, "attention.sliding_window_pattern", &period, WS_MAX_MODEL_LAYERS));
     ws_blueprint_slide(bp, period);
     for (size_t i = 0; flags && i < bp->n_layer; i++) {
@@ -119,33 +121,41 @@ static ws_status read_sliding(const reader *r) {
     return WS_OK;
 }
 
+static void remember(ws_blueprint *bp) {
+    bp->conv_width = (bp->conv_kernel - 1) * (bp->d_inner + 2 * bp->n_groups * bp->d_state);
+    bp->state_width = bp->d_state * bp->d_inner;
+}
+
 /* Which layers keep a state is told by their having no KV heads (and, where layers do one thing, no feed-forward). */
 static ws_status read_hybrid(const reader *r) {
     ws_blueprint *bp = r->bp;
-    const unsigned t = bp->style->traits;
+    const uint64_t t = bp->style->traits;
     uint64_t rope = 1;
     if (t & WS_SHORT_CONV) {
         WS_TRY(needed(r, "shortconv.l_cache", &bp->conv_kernel, MAX_HEADS));
-        WS_TRY(optional(r, "attention.sliding_window", &bp->window, UINT32_MAX));
+        if (bp->style->sliding_period) WS_TRY(optional(r, "attention.sliding_window", &bp->window, UINT32_MAX));
         bp->d_inner = bp->n_embd;
     } else {
         WS_TRY(needed(r, "ssm.conv_kernel", &bp->conv_kernel, MAX_HEADS));
         WS_TRY(needed(r, "ssm.inner_size", &bp->d_inner, MAX_SIZE));
         WS_TRY(needed(r, "ssm.state_size", &bp->d_state, MAX_HEADS));
         WS_TRY(needed(r, "ssm.time_step_rank", &bp->dt_rank, MAX_SIZE));
-        WS_TRY(needed(r, "ssm.group_count", &bp->n_groups, MAX_HEADS));
-        if (!bp->d_inner || !bp->d_state || !bp->dt_rank || !bp->n_groups || bp->d_inner % bp->dt_rank ||
-            bp->d_inner % bp->n_groups)
+        if (!(t & WS_MAMBA1)) WS_TRY(needed(r, "ssm.group_count", &bp->n_groups, MAX_HEADS));
+        const bool even = t & WS_MAMBA1 || (bp->n_groups && bp->dt_rank && bp->d_inner % bp->dt_rank == 0 &&
+                                            bp->d_inner % bp->n_groups == 0);
+        if (!bp->d_inner || !bp->d_state || !bp->dt_rank || !even)
             return ws_fail(r->err, WS_FORMAT, "'%s': the sizes of the recurrent layers do not agree", path_of(r));
     }
     if (!bp->conv_kernel) return ws_fail(r->err, WS_FORMAT, "'%s': a convolution of no tokens", path_of(r));
+    remember(bp);
     WS_TRY(optional(r, "rope.scaling.finetuned", &rope, 1));
     bp->no_rope = !rope && !(t & WS_SHORT_CONV);
     for (size_t i = 0; i < bp->n_layer; i++) {
         ws_bp_layer *l = &bp->layers[i];
         if (t & WS_ONE_THING && l->n_ff) l->n_head_kv = 0;
         l->sliding = bp->window && l->n_head_kv;
-        l->recurrent = t & WS_ONLY_STATES || (!l->n_head_kv && !(t & WS_ONE_THING && l->n_ff));
+        l->recurrent =
+            t & (WS_ONLY_STATES | WS_STATES_AND_ATTENTION) || (!l->n_head_kv && !(t & WS_ONE_THING && l->n_ff));
     }
     return WS_OK;
 }
@@ -157,7 +167,7 @@ static ws_status read_states(const reader *r) {
     WS_TRY(needed(r, "ssm.inner_size", &bp->d_inner, MAX_SIZE));
     WS_TRY(needed(r, "ssm.state_size", &bp->d_state, MAX_HEADS));
     WS_TRY(optional(r, "ssm.time_step_rank", &bp->dt_rank, MAX_SIZE));
-    WS_TRY(optional(r, "ssm.group_count", &bp->n_groups, MAX_HEADS));
+    if (bp->style->family != WS_FAMILY_MAMBA) WS_TRY(optional(r, "ssm.group_count", &bp->n_groups, MAX_HEADS));
     WS_TRY(optional(r, "ssm.dt_b_c_rms", &norm, 1));
     WS_TRY(optional(r, "full_attention_interval", &interval, WS_MAX_MODEL_LAYERS));
     bp->dt_norm = norm;
@@ -165,6 +175,7 @@ static ws_status read_states(const reader *r) {
         return ws_fail(r->err, WS_FORMAT, "'%s': a size of the recurrent layers is zero", path_of(r));
     if (bp->style->family == WS_FAMILY_DELTA_NET && (!bp->dt_rank || !bp->n_groups))
         return ws_fail(r->err, WS_FORMAT, "'%s': a number of heads of the recurrent layers is zero", path_of(r));
+    remember(bp);
     for (size_t i = 0; i < bp->n_layer; i++) {
         uint64_t recurrent = bp->style->family == WS_FAMILY_MAMBA || (i + 1) % interval != 0;
         WS_TRY(of_layer(r, "attention.recurrent_layers", i, &recurrent, 1));
@@ -215,7 +226,7 @@ static ws_status read_layers(const reader *r) {
 
 static ws_status read_experts(const reader *r) {
     ws_blueprint *bp = r->bp;
-    const unsigned traits = bp->style->traits;
+    const uint64_t traits = bp->style->traits;
     uint64_t gate = 0, norm = 0;
     WS_TRY(optional(r, "expert_count", &bp->n_expert, MAX_EXPERTS));
     WS_TRY(optional(r, "expert_group_count", &bp->n_expert_groups, bp->n_expert));
@@ -256,10 +267,15 @@ static ws_status read_numbers(const reader *r) {
     bp->residual_scale = has_factor(r, "residual_scale", 0);
     bp->clamp_qkv = has_factor(r, "attention.clamp_kqv", 0);
     bp->attn_scale = has_factor(r, "attention.temperature_scale", 0);
+    bp->value_scale = has_factor(r, "attention.value_scale", 1);
+    uint64_t parallel = 0;
+    if (bp->style->traits & WS_MAY_BE_PARALLEL) WS_TRY(optional(r, "use_parallel_residual", &parallel, 1));
+    bp->parallel = parallel;
     uint64_t first = 0, second = 0;
     WS_TRY(of_layer(r, "rope.dimension_sections", 0, &first, MAX_SIZE));
     if (first) WS_TRY(of_layer(r, "rope.dimension_sections", 1, &second, MAX_SIZE));
-    bp->four_positions = first && second && !(bp->style->traits & WS_ONE_POSITION);
+    const bool by_sections = bp->style->traits & WS_SECTIONS || bp->guessed;
+    bp->four_positions = bp->style->traits & WS_FOUR_POSITIONS || (by_sections && first && second);
     return read_experts(r);
 }
 

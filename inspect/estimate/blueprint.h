@@ -43,20 +43,38 @@ enum {
     WS_IF_64_LAYERS = 1 << 22,     /* layers slide in the model of 64 layers only */
     WS_QK_RMS = 1 << 23,           /* Q and K are normalized after rotation, without weights */
     WS_ATTN_SCALE = 1 << 24,       /* queries are scaled by position */
+    WS_FOUR_POSITIONS = 1 << 25,   /* per token */
     WS_NORM_OUTPUT_KEPT = 1 << 26, /* the normalized last hidden state of all tokens is an output as well */
     WS_HIDDEN_KEPT = 1 << 27,      /* the last hidden state of all tokens is an output as well */
-    WS_ONE_POSITION = 1 << 25,     /* one position per token, whatever the file says about sections */
     WS_PRE_NORM_SPLIT = 1 << 28,   /* norm of Q and K over whole rows, before they are cut into heads */
+    WS_SECTIONS = 1 << 29,         /* four positions if the file cuts rotations into sections */
+    WS_FIXED_WINDOW = 1 << 30,     /* the file says only whether there is one */
+    WS_BARE_NORMS = 1LL << 31,     /* of every layer and of the output, without weights */
+    WS_EMBD_NORM = 1LL << 32,      /* embeddings are normalized, with weights or without */
+    WS_EMBD_SKIP = 1LL << 33,      /* ... and added to every layer's result */
+    WS_ROPE_IF_32_LAYERS = 1LL << 34,
+    WS_GATE_FROM_INPUT = 1LL << 35,    /* experts are chosen by what enters the layer */
+    WS_EXPERTS_BESIDE = 1LL << 36,     /* experts beside a dense feed-forward, from the layer's input */
+    WS_PARALLEL_SUM_FIRST = 1LL << 37, /* (ffn + attention) + x */
+    WS_SOFTPLUS_GATE = 1LL << 38,      /* the gate of attention, else sigmoid */
+    WS_HALF_SHARED = 1LL << 39,        /* experts and shared experts are averaged */
+    WS_ROPE_DENSE_LEAD = 1LL << 40,    /* the first layers, without experts, rotate as well */
+    WS_EXPERTS_AND_DENSE = 1LL << 42,  /* experts and a dense feed-forward, averaged */
+    WS_MID_RESIDUAL_FIRST = 1LL << 43, /* residual + attention, but feed-forward + residual */
+    WS_NO_FLASH = 1LL << 44,           /* llama.cpp refuses flash attention */
+    WS_MAY_BE_PARALLEL = 1LL << 41,    /* the file says if feed-forward and attention stand side by side */
     /* of hybrids; these bits mean nothing to others */
-    WS_SHORT_CONV = WS_PARALLEL,           /* convolutions of a few tokens, no other state */
-    WS_ONE_THING = WS_PARALLEL_ATTN_FIRST, /* a layer is a state, attention or feed-forward, with one norm */
-    WS_ONLY_STATES = WS_ROPE_IF_SLIDING,   /* no layer attends */
+    WS_SHORT_CONV = WS_PARALLEL,                  /* convolutions of a few tokens, no other state */
+    WS_ONE_THING = WS_PARALLEL_ATTN_FIRST,        /* a layer is a state, attention or feed-forward, with one norm */
+    WS_ONLY_STATES = WS_ROPE_IF_SLIDING,          /* no layer attends */
+    WS_STATES_AND_ATTENTION = WS_GATE_FROM_INPUT, /* every layer has both */
+    WS_MAMBA1 = WS_ROPE_3_OF_4,
 };
 
 typedef struct {
     const char *name; /* general.architecture */
     ws_family family;
-    unsigned traits;
+    uint64_t traits;
     uint8_t sliding_period; /* of n layers all but the last slide; 0: none slide (a window in the file is ignored) */
     uint16_t window;        /* when the file has none */
 } ws_style;
@@ -86,10 +104,12 @@ typedef struct {
     uint64_t window;
     uint64_t key_mla, value_mla, lora_q, lora_kv, n_rot;       /* MLA: heads as they are computed, ranks */
     uint64_t conv_kernel, d_inner, d_state, dt_rank, n_groups; /* recurrent layers */
+    uint64_t conv_width, state_width; /* what one of them remembers of a sequence: last inputs, state; floats */
     bool dt_norm;
     bool four_positions;                                       /* per token: images have places, too */
     uint64_t n_altup, n_embd_altup, laurel_rank, altup_active; /* Gemma 3n */
-    bool no_rope, final_cap, logit_scale, embd_scale, residual_scale, clamp_qkv, attn_scale;
+    bool no_rope, final_cap, logit_scale, embd_scale, residual_scale, clamp_qkv, attn_scale, value_scale, clamp_glu;
+    bool parallel; /* feed-forward beside attention, each with a norm of its own */
     /* Tensors: borrowed names and types, data unused. `sorted` is in the order of names. */
     const ws_tensor *tensors;
     const ws_tensor **sorted;
@@ -107,6 +127,13 @@ enum { WS_MAX_MODEL_LAYERS = 1024 };
 /* From an open file, which the blueprint takes over (in failure as well). */
 WS_MUST_CHECK ws_status ws_blueprint_from_gguf(ws_blueprint **out, ws_gguf *g, ws_error *err);
 void ws_blueprint_close(ws_blueprint *bp); /* NULL is fine */
+
+/* Does the layer read a cache of its own or of another layer? */
+static inline bool ws_layer_attends(const ws_blueprint *bp, size_t layer) {
+    const ws_bp_layer *l = &bp->layers[layer];
+    const bool both = bp->style->family == WS_FAMILY_HYBRID && bp->style->traits & WS_STATES_AND_ATTENTION;
+    return l->n_head_kv && (!l->recurrent || both);
+}
 
 /* By name; NULL when there is none. The second form puts the layer into a name with one %u. */
 const ws_tensor *ws_blueprint_tensor(const ws_blueprint *bp, const char *name);

@@ -64,10 +64,10 @@ void ws_make_caches(ws_builder *b) {
     for (unsigned i = 0; i < bp->n_layer && !b->g->failed; i++) {
         const ws_bp_layer *l = &bp->layers[i];
         if (l->recurrent) {
-            const uint64_t conv = (bp->conv_kernel - 1) * (bp->d_inner + 2 * bp->n_groups * bp->d_state);
-            b->conv[i] = cache_node(b, WS_TYPE_F32, conv, b->p->n_states, 1, i);
-            b->state[i] = cache_node(b, WS_TYPE_F32, bp->d_state * bp->d_inner, b->p->n_states, 1, i);
-        } else if (l->cache_of == (int32_t)i && l->n_head_kv) {
+            b->conv[i] = cache_node(b, WS_TYPE_F32, bp->conv_width, b->p->n_states, 1, i);
+            b->state[i] = cache_node(b, WS_TYPE_F32, bp->state_width, b->p->n_states, 1, i);
+        }
+        if (ws_layer_attends(bp, i) && l->cache_of == (int32_t)i) {
             const uint64_t v = b->p->flash_attn ? l->n_head_kv * l->head_v : b->p->widest_v;
             b->k[i] = cache_node(b, b->p->type_k, l->n_head_kv * l->head_k, cells_of(b, i), b->p->n_streams, i);
             if (!bp->key_mla || bp->style->family != WS_FAMILY_LATENT)
@@ -105,7 +105,7 @@ static uint64_t common_head(const ws_builder *b, bool sliding, bool v) {
     uint64_t head = 0;
     for (size_t i = 0; i < b->bp->n_layer; i++) {
         const ws_bp_layer *l = &b->bp->layers[i];
-        if (l->recurrent || l->sliding != sliding || l->cache_of != (int32_t)i) continue;
+        if (!ws_layer_attends(b->bp, i) || l->sliding != sliding || l->cache_of != (int32_t)i) continue;
         const uint64_t h = v ? l->head_v : l->head_k;
         if (head && head != h) return 0;
         head = h;
@@ -118,6 +118,7 @@ static ws_node *rotation(ws_builder *b, ws_dtype type, bool sliding, bool v) {
     const uint64_t head = common_head(b, sliding, v);
     const uint64_t first = v ? b->bp->layers[0].head_v : b->bp->layers[0].head_k;
     if (!ws_dtype_is_quantized(type) || !head || first % MIN_ROTATION) return NULL;
+    if (b->bp->style->family == WS_FAMILY_HYBRID && b->p->any_sliding) return NULL; /* forgotten by llama.cpp */
     const uint64_t n = v ? MIN_ROTATION : head & (~head + 1);
     return ws_op_input(b->g, WS_TYPE_F32, n < MIN_ROTATION ? MIN_ROTATION : n, n < MIN_ROTATION ? MIN_ROTATION : n, 1,
                        1);
@@ -212,6 +213,9 @@ ws_node *ws_build_ffn(ws_builder *b, ws_node *x, const char *infix, unsigned lay
         x = ws_op_glu(b->g, up, NULL);
     else
         x = ws_op_unary(b->g, WS_UNARY_OTHER, up);
+    ws_node *factors = ws_weight(b, "blk.%u.ffn.act.scales", layer);
+    if (factors) x = ws_op_same(b->g, WS_OP_DIV, x, factors);
+    if (ws_weight(b, "blk.%u.ffn_sub_norm.weight", layer)) x = ws_build_norm(b, x, "blk.%u.ffn_sub_norm", (int)layer);
     return ffn_half(b, x, "down", infix, layer);
 }
 
@@ -246,6 +250,7 @@ static ws_node *choose_experts(ws_builder *b, ws_node *logits, uint64_t used, un
     const uint64_t n_tokens = logits->ne[1];
     ws_node *probs = gate_probabilities(b, logits), *selection = probs;
     ws_node *bias = ws_weight(b, "blk.%u.exp_probs_b.bias", layer);
+    if (!bias) bias = ws_weight(b, "blk.%u.exp_probs_b", layer);
     if (bias) selection = ws_op_same(g, WS_OP_ADD, probs, bias);
     if (b->bp->style->traits & WS_WEIGHT_BEFORE) selection = logits;
     if (b->bp->n_expert_groups > 1) selection = mask_groups(b, selection, n_tokens);

@@ -35,6 +35,7 @@ typedef struct {
     ws_node **k, **v;        /* caches per layer */
     ws_node **conv, **state; /* recurrent layers */
     ws_node *positions, *out_ids, *state_ids, *state_ids_main, *state_ids_extra, *attn_scale;
+    ws_node *logits; /* of the experts of this layer, where they are known before; or NULL */
     ws_cache_inputs full, sliding;
 } ws_builder;
 
@@ -96,6 +97,8 @@ ws_node *ws_view_k(ws_builder *b, unsigned layer);
 
 /* The state of a recurrent layer for the sequences of the batch; `all` is the cache, `width` elements each. */
 ws_node *ws_build_state(ws_builder *b, ws_node *all, uint64_t width);
+/* Mamba's mixer: normalized x in, what is added to the residual out. */
+ws_node *ws_build_mamba1(ws_builder *b, ws_node *x, unsigned layer);
 /* Around the operation that fetches the rows itself. */
 ws_node *ws_build_state_begin(ws_builder *b, ws_node *all, uint64_t width);
 void ws_build_state_end(ws_builder *b, ws_node *all, ws_node *states, uint64_t width);

@@ -6,7 +6,7 @@ typedef struct {
     ws_node *q, *k, *v;
 } qkv;
 
-static unsigned traits(const ws_builder *b) { return b->bp->style->traits; }
+static uint64_t traits(const ws_builder *b) { return b->bp->style->traits; }
 
 /* ---- Q, K and V ---- */
 
@@ -49,10 +49,12 @@ static qkv separate(ws_builder *b, ws_node *x, const ws_bp_layer *l, unsigned la
 }
 
 static bool rotates(const ws_builder *b, unsigned layer) {
-    if (traits(b) & WS_NO_ROPE || b->bp->no_rope) return false;
-    if (traits(b) & WS_ROPE_3_OF_4) return (layer + 1) % 4 != 0;
-    if (traits(b) & WS_ROPE_IF_SLIDING) return b->bp->layers[layer].sliding || !b->p->any_sliding;
-    return true;
+    const uint64_t t = traits(b);
+    if (t & WS_NO_ROPE || b->bp->no_rope) return false;
+    if (t & WS_ROPE_DENSE_LEAD && layer < b->bp->n_dense_lead) return true;
+    if (t & WS_ROPE_3_OF_4) return (layer + 1) % 4 != 0;
+    if (t & WS_ROPE_IF_SLIDING) return b->bp->layers[layer].sliding || !b->p->any_sliding;
+    return !(t & WS_ROPE_IF_32_LAYERS) || b->bp->n_layer == 32;
 }
 
 static qkv rotate_qk(ws_builder *b, qkv r, unsigned layer) {
@@ -68,18 +70,36 @@ static qkv rotate_qk(ws_builder *b, qkv r, unsigned layer) {
     return r;
 }
 
+/* A factor per element or per head. */
+static ws_node *gated(ws_builder *b, ws_node *y, ws_node *x, unsigned layer) {
+    ws_graph *g = b->g;
+    const ws_bp_layer *l = &b->bp->layers[layer];
+    ws_node *gate = ws_mul_mat(b, "blk.%u.attn_gate.weight", layer, x);
+    gate = ws_op_unary(g, traits(b) & WS_SOFTPLUS_GATE ? WS_UNARY_SOFTPLUS : WS_UNARY_SIGMOID, gate);
+    if (gate->ne[0] != l->n_head) return ws_op_same(g, WS_OP_MUL, y, gate);
+    y = ws_op_reshape(g, y, l->head_v, l->n_head, y->ne[1], 1);
+    y = ws_op_same(g, WS_OP_MUL, y, ws_op_reshape(g, gate, 1, l->n_head, gate->ne[1], 1));
+    return ws_op_reshape(g, y, l->head_v * l->n_head, y->ne[2], 1, 1);
+}
+
 ws_node *ws_build_self_attention(ws_builder *b, ws_node *x, unsigned layer) {
     const ws_bp_layer *l = &b->bp->layers[layer];
     const bool one = ws_weight(b, "blk.%u.attn_qkv.weight", layer);
     qkv r = one ? fused(b, x, l, layer) : separate(b, x, l, layer);
-    if (!(traits(b) & WS_PRE_NORM_SPLIT)) {
-        if (ws_weight(b, "blk.%u.attn_q_norm.weight", layer))
-            r.q = ws_build_norm(b, r.q, "blk.%u.attn_q_norm", (int)layer);
-        if (ws_weight(b, "blk.%u.attn_k_norm.weight", layer))
+    if (!(traits(b) & WS_PRE_NORM_SPLIT) && ws_weight(b, "blk.%u.attn_q_norm.weight", layer)) {
+        r.q = ws_build_norm(b, r.q, "blk.%u.attn_q_norm", (int)layer);
+        if (ws_weight(b, "blk.%u.attn_k_norm.weight", layer) || traits(b) & WS_BARE_NORMS)
             r.k = ws_build_norm(b, r.k, "blk.%u.attn_k_norm", (int)layer);
     }
     r = rotate_qk(b, r, layer);
-    return ws_build_attention(b, r.q, r.k, r.v, layer, false);
+    const bool gate = ws_weight(b, "blk.%u.attn_gate.weight", layer);
+    const bool norm = ws_weight(b, "blk.%u.attn_sub_norm.weight", layer);
+    ws_node *y = ws_build_attention(b, r.q, r.k, r.v, layer, gate || norm);
+    if (gate) y = gated(b, y, x, layer);
+    if (norm) y = ws_build_norm(b, y, "blk.%u.attn_sub_norm", (int)layer);
+    if (gate || norm) y = ws_mul_mat(b, "blk.%u.attn_output.weight", layer, y);
+    if (norm) y = ws_build_bias(b, y, "blk.%u.attn_output.bias", layer);
+    return b->bp->value_scale ? ws_op_same(b->g, WS_OP_SCALE, y, NULL) : y;
 }
 
 /* ---- feed-forward ---- */
@@ -98,9 +118,10 @@ static ws_node *shared_expert(ws_builder *b, ws_node *x, unsigned layer) {
 
 ws_node *ws_build_feed_forward(ws_builder *b, ws_node *x, unsigned layer) {
     if (!ws_weight(b, "blk.%u.ffn_gate_inp.weight", layer)) return ws_build_ffn(b, x, "", layer);
-    ws_node *y = ws_build_experts(b, x, NULL, layer);
+    ws_node *y = ws_build_experts(b, x, b->logits, layer);
     if (!ws_weight(b, "blk.%u.ffn_up_shexp.weight", layer)) return y;
-    return ws_op_same(b->g, WS_OP_ADD, y, shared_expert(b, x, layer));
+    y = ws_op_same(b->g, WS_OP_ADD, y, shared_expert(b, x, layer));
+    return traits(b) & WS_HALF_SHARED ? ws_op_same(b->g, WS_OP_SCALE, y, NULL) : y;
 }
 
 /* ---- layers ---- */
@@ -124,32 +145,79 @@ static ws_node *parallel_layer(ws_builder *b, ws_node *x, unsigned layer) {
     ws_node *in = ws_build_norm(b, x, "blk.%u.attn_norm", (int)layer);
     ws_node *attn = ws_build_self_attention(b, two ? ws_build_norm(b, x, "blk.%u.attn_norm_2", (int)layer) : in, layer);
     if (drops_here(b, layer)) attn = drop_rows(b, attn), x = drop_rows(b, x), in = drop_rows(b, in);
+    if (b->bp->parallel) in = ws_build_norm(b, x, "blk.%u.ffn_norm", (int)layer);
     ws_node *ffn = ws_build_feed_forward(b, in, layer);
     if (traits(b) & WS_PARALLEL_ATTN_FIRST) return ws_op_same(g, WS_OP_ADD, ws_op_same(g, WS_OP_ADD, attn, ffn), x);
+    if (traits(b) & WS_PARALLEL_SUM_FIRST) return ws_op_same(g, WS_OP_ADD, ws_op_same(g, WS_OP_ADD, ffn, attn), x);
     return ws_op_same(g, WS_OP_ADD, ws_op_same(g, WS_OP_ADD, ffn, x), attn);
 }
 
-/* post_attention_norm is what its name says when there is a norm before the feed-forward as well, or none at all
- * before attention; else it is the norm before the feed-forward. */
-static ws_node *serial_layer(ws_builder *b, ws_node *x, unsigned layer) {
+/* The norm behind attention, and that before the feed-forward (NULL: none). Names mean what they say when there is a
+ * norm before the feed-forward as well, or none at all before attention; else they name the norm before the
+ * feed-forward. */
+static void find_norms(ws_builder *b, unsigned layer, const char **post, const char **ffn) {
+    static const char *const names[] = {"blk.%u.post_attention_norm", "blk.%u.attn_output_norm"};
+    static const char *const weights[] = {"blk.%u.post_attention_norm.weight", "blk.%u.attn_output_norm.weight"};
     const bool before = ws_weight(b, "blk.%u.attn_norm.weight", layer);
-    const bool ffn_norm = ws_weight(b, "blk.%u.ffn_norm.weight", layer);
-    const bool post = ws_weight(b, "blk.%u.post_attention_norm.weight", layer) && (ffn_norm || !before);
+    *ffn = ws_weight(b, "blk.%u.ffn_norm.weight", layer) || traits(b) & WS_BARE_NORMS ? "blk.%u.ffn_norm" : NULL;
+    *post = NULL;
+    for (int i = 0; i < 2; i++)
+        if (ws_weight(b, weights[i], layer)) *(*ffn || !before ? post : ffn) = names[i];
+}
+
+/* Arctic: experts that read the layer's input. */
+static ws_node *beside(ws_builder *b, ws_node *x, ws_node *mid, unsigned layer) {
+    ws_node *y = ws_op_same(b->g, WS_OP_ADD,
+                            ws_build_ffn(b, ws_build_norm(b, mid, "blk.%u.ffn_norm", (int)layer), "", layer), mid);
+    x = ws_build_norm(b, x, "blk.%u.ffn_norm_exps", (int)layer);
+    return ws_op_same(b->g, WS_OP_ADD, ws_build_experts(b, x, NULL, layer), y);
+}
+
+/* Grok 2: a dense feed-forward and experts, from the same input. */
+static ws_node *feed_forwards(ws_builder *b, ws_node *x, unsigned layer) {
+    ws_node *y = ws_build_feed_forward(b, x, layer);
+    if (!(traits(b) & WS_EXPERTS_AND_DENSE) || !ws_weight(b, "blk.%u.ffn_up.weight", layer)) return y;
+    return ws_op_same(b->g, WS_OP_SCALE, ws_op_same(b->g, WS_OP_ADD, ws_build_ffn(b, x, "", layer), y), NULL);
+}
+
+static ws_node *serial_layer(ws_builder *b, ws_node *x, unsigned layer) {
+    const bool before = ws_weight(b, "blk.%u.attn_norm.weight", layer) || traits(b) & WS_BARE_NORMS;
+    const char *post, *ffn;
+    find_norms(b, layer, &post, &ffn);
     ws_node *residual = x;
+    if (traits(b) & WS_GATE_FROM_INPUT) b->logits = ws_mul_mat(b, "blk.%u.ffn_gate_inp.weight", layer, x);
     ws_node *y = before ? ws_build_norm(b, x, "blk.%u.attn_norm", (int)layer) : x;
     y = ws_build_self_attention(b, y, layer);
-    if (drops_here(b, layer)) y = drop_rows(b, y), residual = drop_rows(b, residual);
-    if (post) y = ws_build_norm(b, y, "blk.%u.post_attention_norm", (int)layer);
-    ws_node *mid = y = traits(b) & WS_RESIDUAL_FIRST ? ws_op_same(b->g, WS_OP_ADD, y, residual) : sum(b, y, residual);
-    if (ffn_norm)
-        y = ws_build_norm(b, y, "blk.%u.ffn_norm", (int)layer);
-    else if (before)
-        y = ws_build_norm(b, y, "blk.%u.post_attention_norm", (int)layer);
-    y = ws_build_feed_forward(b, y, layer);
-    if (ws_weight(b, "blk.%u.post_ffw_norm.weight", layer)) {
-        y = ws_build_norm(b, y, "blk.%u.post_ffw_norm", (int)layer);
+    if (drops_here(b, layer)) {
+        y = drop_rows(b, y), residual = drop_rows(b, residual);
+        if (b->logits) b->logits = drop_rows(b, b->logits);
     }
+    if (post) y = ws_build_norm(b, y, post, (int)layer);
+    if (traits(b) & WS_MID_RESIDUAL_FIRST)
+        y = ws_op_same(b->g, WS_OP_ADD, residual, y);
+    else
+        y = traits(b) & WS_RESIDUAL_FIRST ? ws_op_same(b->g, WS_OP_ADD, y, residual) : sum(b, y, residual);
+    ws_node *mid = y;
+    if (traits(b) & WS_EXPERTS_BESIDE) return beside(b, residual, mid, layer);
+    if (ffn) y = ws_build_norm(b, y, ffn, (int)layer);
+    y = feed_forwards(b, y, layer);
+    if (ws_weight(b, "blk.%u.post_ffw_norm.weight", layer)) y = ws_build_norm(b, y, "blk.%u.post_ffw_norm", (int)layer);
+    if (ws_weight(b, "blk.%u.layer_output_norm.weight", layer))
+        y = ws_build_norm(b, y, "blk.%u.layer_output_norm", (int)layer);
     return sum(b, y, mid);
+}
+
+/* Learned positions, and norms, of the embeddings. */
+static ws_node *finish_embedding(ws_builder *b, ws_node *x) {
+    ws_node *places = ws_weight(b, "position_embd.weight", 0);
+    if (places) x = ws_op_same(b->g, WS_OP_ADD, x, ws_op_get_rows(b->g, places, b->positions));
+    return traits(b) & WS_EMBD_NORM ? ws_build_norm(b, x, "token_embd_norm", -1) : x;
+}
+
+static ws_node *add_skip(ws_builder *b, ws_node *x, ws_node *embd, unsigned layer) {
+    embd = drops_here(b, layer) ? drop_rows(b, embd) : embd;
+    ws_node *skip = ws_op_same(b->g, WS_OP_MUL, embd, ws_need_weight(b, "blk.%u.layer_output_scale.weight", layer));
+    return ws_op_same(b->g, WS_OP_ADD, x, skip);
 }
 
 void ws_build_decoder(ws_builder *b) {
@@ -158,7 +226,11 @@ void ws_build_decoder(ws_builder *b) {
         b->attn_scale = ws_op_input(b->g, WS_TYPE_F32, 1, 1, b->p->n_tokens, 1);
     ws_build_inputs(b);
     ws_build_out_ids(b);
-    for (unsigned i = 0; i < b->bp->n_layer && !b->g->failed; i++)
-        x = traits(b) & WS_PARALLEL ? parallel_layer(b, x, i) : serial_layer(b, x, i);
+    ws_node *embd = x = finish_embedding(b, x);
+    const bool parallel = traits(b) & WS_PARALLEL || b->bp->parallel;
+    for (unsigned i = 0; i < b->bp->n_layer && !b->g->failed; i++) {
+        x = parallel ? parallel_layer(b, x, i) : serial_layer(b, x, i);
+        if (traits(b) & WS_EMBD_SKIP) x = add_skip(b, x, embd, i);
+    }
     ws_build_logits(b, x, !(traits(b) & WS_LATE_ROWS));
 }

@@ -121,12 +121,17 @@ static uint64_t attention_cache(sizes *s, size_t i, uint64_t cells) {
 }
 
 static uint64_t state_cache(sizes *s, size_t i) {
-    const ws_blueprint *bp = s->bp;
     const int b = s->place.layer[i];
-    const uint64_t conv = (bp->conv_kernel - 1) * (bp->d_inner + 2 * bp->n_groups * bp->d_state);
-    const uint64_t one = mul(s, FLOAT, max(s->o->n_seq, 1));
+    const uint64_t conv = s->bp->conv_width, state = s->bp->state_width, one = mul(s, FLOAT, max(s->o->n_seq, 1));
     return add(s, stored(s, b, WS_TYPE_F32, conv, mul(s, conv, one)),
-               stored(s, b, WS_TYPE_F32, bp->d_state, mul(s, bp->d_state * bp->d_inner, one)));
+               stored(s, b, WS_TYPE_F32, state, mul(s, state, one)));
+}
+
+static void put_cache(sizes *s, ws_est_cache *c, size_t layer, uint64_t bytes) {
+    ws_est_memory *m = memory(s, s->place.layer[layer]);
+    c->n_layers++;
+    c->bytes = add(s, c->bytes, bytes);
+    m->kv_cache = add(s, m->kv_cache, bytes);
 }
 
 static void add_cache(sizes *s) {
@@ -135,13 +140,10 @@ static void add_cache(sizes *s) {
     e->sliding.cells = sliding_cells(s);
     for (size_t i = 0; i < s->bp->n_layer; i++) {
         const ws_bp_layer *l = &s->bp->layers[i];
-        ws_est_cache *c = l->recurrent ? &e->recurrent : l->sliding ? &e->sliding : &e->full;
-        if (!l->recurrent && (l->cache_of != (int32_t)i || !l->n_head_kv)) continue;
-        const uint64_t bytes = l->recurrent ? state_cache(s, i) : attention_cache(s, i, c->cells);
-        ws_est_memory *m = memory(s, s->place.layer[i]);
-        c->n_layers++;
-        c->bytes = add(s, c->bytes, bytes);
-        m->kv_cache = add(s, m->kv_cache, bytes);
+        ws_est_cache *c = l->sliding ? &e->sliding : &e->full;
+        if (l->recurrent) put_cache(s, &e->recurrent, i, state_cache(s, i));
+        if (ws_layer_attends(s->bp, i) && l->cache_of == (int32_t)i)
+            put_cache(s, c, i, attention_cache(s, i, c->cells));
     }
 }
 
@@ -235,7 +237,7 @@ static ws_status check(const ws_blueprint *bp, const ws_est_options *o, bool fla
         return ws_fail(err, WS_UNSUPPORTED, "a V cache of type %s needs flash attention", ws_dtype_name(o->type_v));
     for (size_t i = 0; i < bp->n_layer; i++) {
         const ws_bp_layer *l = &bp->layers[i];
-        if (l->recurrent || !l->n_head_kv) continue;
+        if (!ws_layer_attends(bp, i)) continue;
         WS_TRY(check_blocks("K", o->type_k, l->head_k, err));
         if (has_v(bp)) WS_TRY(check_blocks("V", o->type_v, l->head_v, err));
     }
@@ -272,7 +274,7 @@ static ws_status run(sizes *s, bool *retry, ws_error *err) {
 }
 
 ws_status ws_estimate_run(ws_estimate *out, const ws_blueprint *bp, const ws_est_options *o, ws_error *err) {
-    bool flash = o->flash_attn, retry = true;
+    bool flash = o->flash_attn && !(bp->style->traits & WS_NO_FLASH), retry = true;
     ws_status status = WS_OK;
     while (!status && retry) {
         *out = (ws_estimate){.n_devices = o->n_devices, .flash_attn = flash};

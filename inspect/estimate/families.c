@@ -13,7 +13,7 @@ static ws_node *drop_rows(ws_builder *b, ws_node *x) { return ws_op_get_rows(b->
 /* ---- start and end ---- */
 
 void ws_build_logits(ws_builder *b, ws_node *x, bool rows_dropped) {
-    const unsigned traits = b->bp->style->traits;
+    const uint64_t traits = b->bp->style->traits;
     if (traits & WS_HIDDEN_KEPT) x->flags |= WS_NODE_OUTPUT;
     const bool norm_first = traits & WS_NORM_OUTPUT_KEPT;
     if (!rows_dropped && !norm_first) x = drop_rows(b, x);

@@ -156,7 +156,7 @@ static ws_status read_experts(maker *m, uint64_t *ff, uint64_t *used) {
     WS_TRY(number(m, "first_k_dense_replace", &bp->n_dense_lead, WS_MAX_MODEL_LAYERS));
     WS_TRY(number(m, "n_group", &bp->n_expert_groups, bp->n_expert));
     WS_TRY(number(m, "topk_group", &bp->n_group_used, bp->n_expert));
-    const unsigned traits = bp->style->traits;
+    const uint64_t traits = bp->style->traits;
     const bool sigmoid = traits & WS_SIGMOID_EXPERTS || m->features & PROBS_BIAS;
     bp->gate = traits & WS_WEIGHTS_SOFTMAX ? WS_GATE_SOFTMAX_WEIGHT : sigmoid ? WS_GATE_SIGMOID : WS_GATE_SOFTMAX;
     bp->expert_norm = traits & WS_NORM_EXPERTS || is_true(m, "norm_topk_prob", false);

@@ -4,7 +4,7 @@
 
 static ws_node *same(ws_builder *b, ws_gop op, ws_node *x, ws_node *y) { return ws_op_same(b->g, op, x, y); }
 static uint64_t seq_tokens(const ws_builder *b) { return b->p->n_tokens / b->p->n_seqs; }
-static unsigned traits(const ws_builder *b) { return b->bp->style->traits; }
+static uint64_t traits(const ws_builder *b) { return b->bp->style->traits; }
 
 /* What the convolution remembers, its new columns behind it; keeps the last of these. */
 static ws_node *remember(ws_builder *b, ws_node *columns, uint64_t channels, unsigned il) {
@@ -92,6 +92,7 @@ static ws_node *short_convolution(ws_builder *b, ws_node *x, unsigned il) {
 
 static ws_node *mix(ws_builder *b, ws_node *x, unsigned il) {
     if (!b->bp->layers[il].recurrent) return ws_build_self_attention(b, x, il);
+    if (traits(b) & WS_MAMBA1) return ws_build_mamba1(b, x, il);
     return traits(b) & WS_SHORT_CONV ? short_convolution(b, x, il) : mamba2(b, x, il);
 }
 
@@ -133,8 +134,17 @@ static ws_node *layer(ws_builder *b, ws_node *x, unsigned il) {
     return traits(b) & WS_RESIDUAL_FIRST ? same(b, WS_OP_ADD, mid, y) : same(b, WS_OP_ADD, scaled(b, y), mid);
 }
 
+/* Falcon H1: attention and a state side by side. */
+static ws_node *double_layer(ws_builder *b, ws_node *x, unsigned il) {
+    ws_node *attn = ws_build_self_attention(b, ws_build_norm(b, x, "blk.%u.attn_norm", (int)il), il);
+    ws_node *state = mamba2(b, ws_build_norm(b, x, "blk.%u.attn_norm", (int)il), il);
+    x = same(b, WS_OP_ADD, same(b, WS_OP_ADD, attn, state), x);
+    if (il == b->bp->n_layer - 1) x = ws_op_get_rows(b->g, x, b->out_ids);
+    return same(b, WS_OP_ADD, ws_build_ffn(b, ws_build_norm(b, x, "blk.%u.ffn_norm", (int)il), "", il), x);
+}
+
 void ws_build_hybrid(ws_builder *b) {
-    const unsigned t = traits(b);
+    const uint64_t t = traits(b);
     ws_node *x = ws_build_embedding(b);
     if (t & (WS_ONE_THING | WS_SHORT_CONV)) ws_graph_expand(b->g, x);
     ws_build_state_inputs(b);
@@ -144,6 +154,8 @@ void ws_build_hybrid(ws_builder *b) {
     ws_build_out_ids(b);
     if (!(t & (WS_NO_ROPE | WS_SHORT_CONV | WS_ONLY_STATES)) && !b->bp->no_rope) ws_build_positions(b);
     for (unsigned i = 0; i < b->bp->n_layer && !b->g->failed; i++)
-        x = t & WS_ONE_THING ? single_layer(b, x, i) : layer(b, x, i);
+        x = t & WS_ONE_THING              ? single_layer(b, x, i)
+            : t & WS_STATES_AND_ATTENTION ? double_layer(b, x, i)
+                                          : layer(b, x, i);
     ws_build_logits(b, x, !(t & WS_LATE_ROWS));
 }

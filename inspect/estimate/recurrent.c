@@ -57,7 +57,7 @@ static ws_node *mamba_mix(ws_builder *b, ws_node *x, ws_node *z, unsigned il) {
     return ws_mul_mat(b, "blk.%u.ssm_out.weight", il, y);
 }
 
-static ws_node *mamba_layer(ws_builder *b, ws_node *x, unsigned il) {
+ws_node *ws_build_mamba1(ws_builder *b, ws_node *x, unsigned il) {
     ws_graph *g = b->g;
     const ws_blueprint *bp = b->bp;
     const uint64_t t = seq_tokens(b), n = b->p->n_seqs, d = bp->d_inner, width = (bp->conv_kernel - 1) * d;
@@ -79,7 +79,7 @@ void ws_build_mamba(ws_builder *b) {
     ws_build_state_inputs(b);
     ws_build_out_ids(b);
     for (unsigned i = 0; i < b->bp->n_layer && !b->g->failed; i++) {
-        ws_node *y = mamba_layer(b, ws_build_norm(b, x, "blk.%u.attn_norm", (int)i), i);
+        ws_node *y = ws_build_mamba1(b, ws_build_norm(b, x, "blk.%u.attn_norm", (int)i), i);
         if (i == b->bp->n_layer - 1) {
             y = ws_op_get_rows(b->g, y, b->out_ids);
             x = ws_op_get_rows(b->g, x, b->out_ids);

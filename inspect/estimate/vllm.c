@@ -13,7 +13,7 @@ static uint64_t bytes_per_token(const ws_blueprint *bp, unsigned gpus, uint64_t 
     uint64_t elements = 0;
     for (size_t i = 0; i < bp->n_layer; i++) {
         const ws_bp_layer *l = &bp->layers[i];
-        if (l->recurrent || l->cache_of != (int32_t)i) continue;
+        if (!ws_layer_attends(bp, i) || l->cache_of != (int32_t)i) continue;
         if (bp->key_mla)
             elements += l->head_k;
         else
