@@ -16,7 +16,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { MAX_TEXT_BYTES = 1 << 30, MAX_TOKENS = 1 << 30 };
+enum { MAX_TOKENS = 1 << 30 };
 
 void ws_infer_problem(void *arg, const char *line) {
     (void)arg;
@@ -24,7 +24,7 @@ void ws_infer_problem(void *arg, const char *line) {
 }
 
 ws_status ws_infer_read_text(char **text, size_t *n, const char *path, ws_error *err) {
-    WS_TRY(ws_file_read(text, n, path, MAX_TEXT_BYTES, err));
+    WS_TRY(ws_file_read(text, n, path, WS_INFER_MAX_TEXT, err));
     if (*n > 0 && (*text)[*n - 1] == '\n') --*n;
     return WS_OK;
 }
@@ -123,7 +123,6 @@ static ws_status generate(const ws_infer_job *j, const ws_model *m, const char *
 static ws_status run_generate(const ws_infer_job *j, ws_error *err) {
     char *text = NULL;
     size_t n = j->o->prompt ? strlen(j->o->prompt) : 0;
-    if (j->o->prompt && j->o->prompt_file) return ws_fail(err, WS_USAGE, "give either --prompt or --file, not both");
     if (j->o->n_predict < 1) return ws_fail(err, WS_USAGE, "--predict: at least one token is to be generated");
     if (j->o->prompt_file) WS_TRY(ws_infer_read_text(&text, &n, j->o->prompt_file, err));
     ws_model *m;
@@ -204,37 +203,38 @@ typedef ws_status run_fn(const ws_infer_job *j, ws_error *err);
 
 static ws_status run(const ws_infer_options *o, const ws_args *args, ws_error *err) {
     const struct {
-        bool chosen;
+        const char *name;
+        bool chosen, texts; /* texts: files may follow the model */
         run_fn *run;
     } modes[] = {
-        {o->bench, ws_infer_bench},
-        {(o->prompt || o->prompt_file) && !o->bench, run_generate},
-        {o->perplexity, ws_infer_perplexity},
-        {o->kld_base, ws_infer_divergence},
-        {o->logits, run_logits},
-        {o->embed, ws_infer_embed},
-        {o->imatrix, ws_infer_imatrix},
+        {"bench", o->bench, false, ws_infer_bench},
+        {"prompt", o->prompt && !o->bench, false, run_generate},
+        {"file", o->prompt_file, false, run_generate},
+        {"perplexity", o->perplexity, false, ws_infer_perplexity},
+        {"kld-base", o->kld_base, true, ws_infer_divergence},
+        {"hellaswag", o->hellaswag, false, ws_infer_tasks},
+        {"winogrande", o->winogrande, false, ws_infer_tasks},
+        {"multiple-choice", o->multiple_choice, false, ws_infer_tasks},
+        {"imatrix", o->imatrix, true, ws_infer_imatrix},
+        {"logits", o->logits, false, run_logits},
+        {"embed", o->embed, false, ws_infer_embed},
     };
-    run_fn *chosen = NULL;
+    size_t chosen = SIZE_MAX;
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         if (!modes[i].chosen) continue;
-        if (chosen)
-            return ws_fail(err, WS_USAGE,
-                           "give one of --prompt, --file, --perplexity, --kld-base, --imatrix, --logits, --embed, "
-                           "--bench");
-        chosen = modes[i].run;
+        if (chosen != SIZE_MAX)
+            return ws_fail(err, WS_USAGE, "give either --%s or --%s", modes[chosen].name, modes[i].name);
+        chosen = i;
     }
-    if (!chosen)
-        return ws_fail(err, WS_USAGE,
-                       "nothing to do: give --prompt, --file, --perplexity, --kld-base, --imatrix, --logits, --embed "
-                       "or --bench");
-    if (args->n_args > 1 && !o->kld_base && !o->imatrix)
+    if (chosen == SIZE_MAX)
+        return ws_fail(err, WS_USAGE, "nothing to do: give --prompt, --perplexity or something else that --help lists");
+    if (args->n_args > 1 && !modes[chosen].texts)
         return ws_fail(err, WS_USAGE, "unexpected argument '%s'", args->arg[1]);
 
     ws_infer_job j = {.o = o, .model = args->arg[0], .texts = args->arg + 1, .n_texts = (size_t)args->n_args - 1};
     if (!ws_dtype_by_name(&j.kv_type, o->kv_type)) return WS_USAGE;
     WS_TRY(ws_cpu_flags(&j.cpu_flags, err));
-    return chosen(&j, err);
+    return modes[chosen].run(&j, err);
 }
 
 int main(int argc, char **argv) {
@@ -245,6 +245,7 @@ int main(int argc, char **argv) {
                           .output_format = "gguf",
                           .output = "md",
                           .rounds = 5,
+                          .hellaswag_tasks = 400,
                           .n_predict = 128,
                           .batch = 512,
                           .top_k = 40,
@@ -272,6 +273,15 @@ int main(int argc, char **argv) {
         {"process-output", 0, WS_OPT_FLAG, &o.process_output, NULL, "... also of output.weight", 0, 0, NULL},
         {"output-format", 0, WS_OPT_CHOICE, &o.output_format, "FORM", "... as gguf (default) or as the older dat", 0, 0,
          formats},
+        {"hellaswag", 0, WS_OPT_TEXT, &o.hellaswag, "FILE", "HellaSwag score of the tasks in FILE", 0, 0, NULL},
+        {"winogrande", 0, WS_OPT_TEXT, &o.winogrande, "FILE", "Winogrande score", 0, 0, NULL},
+        {"multiple-choice", 0, WS_OPT_TEXT, &o.multiple_choice, "FILE", "score of other tasks (ARC, MMLU, TruthfulQA)",
+         0, 0, NULL},
+        {"hellaswag-tasks", 0, WS_OPT_INT, &o.hellaswag_tasks, "N",
+         "of so many tasks, chosen as llama-perplexity does; 0: all (default: 400)", 0, MAX_TOKENS, NULL},
+        {"winogrande-tasks", 0, WS_OPT_INT, &o.winogrande_tasks, "N", "the same (default: all)", 0, MAX_TOKENS, NULL},
+        {"multiple-choice-tasks", 0, WS_OPT_INT, &o.multiple_choice_tasks, "N", "the same (default: all)", 0,
+         MAX_TOKENS, NULL},
         {"chunks", 0, WS_OPT_INT, &o.chunks, "N", "at most N chunks of the text; 0: all (default)", 0, MAX_TOKENS,
          NULL},
         {"logits", 0, WS_OPT_TEXT, &o.logits, "IDS", "logits after these token ids, as in 1,2,3", 0, 0, NULL},

@@ -9,6 +9,8 @@ typedef struct {
     ws_common_options common;
     const char *prompt, *prompt_file, *perplexity, *kld_base, *logits, *embed, *kv_type, *output, *imatrix,
         *output_format;
+    const char *hellaswag, *winogrande, *multiple_choice;
+    int64_t hellaswag_tasks, winogrande_tasks, multiple_choice_tasks;
     int64_t n_predict, ctx, chunks, batch, top_k, seed, rounds;
     double temp, top_p, min_p;
     bool bench, process_output;
@@ -24,6 +26,8 @@ typedef struct {
     uint32_t cpu_flags;
 } ws_infer_job;
 
+enum { WS_INFER_MAX_TEXT = 1 << 30 }; /* bytes of a text that is read whole */
+
 /* Lines about what is wrong with a model go to standard error. */
 void ws_infer_problem(void *arg, const char *line);
 
@@ -33,6 +37,9 @@ WS_MUST_CHECK ws_status ws_infer_read_text(char **text, size_t *n, const char *p
 /* --perplexity, --kld-base */
 WS_MUST_CHECK ws_status ws_infer_perplexity(const ws_infer_job *j, ws_error *err);
 WS_MUST_CHECK ws_status ws_infer_divergence(const ws_infer_job *j, ws_error *err);
+
+/* --hellaswag, --winogrande, --multiple-choice */
+WS_MUST_CHECK ws_status ws_infer_tasks(const ws_infer_job *j, ws_error *err);
 
 /* --embed */
 WS_MUST_CHECK ws_status ws_infer_embed(const ws_infer_job *j, ws_error *err);

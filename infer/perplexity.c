@@ -2,7 +2,7 @@
 
 #include "alloc.h"
 #include "cpu.h"
-#include "forward.h"
+#include "runner.h"
 #include "score.h"
 #include "tokenizer.h"
 
@@ -13,23 +13,14 @@
 enum {
     MAX_BATCH = 512,
     MIN_CTX = 4,
-    LOGITS_BYTES = 16 << 20, /* of one model, about */
-    MAX_ROWS = 64,           /* rows of logits at a time */
 };
-
-/* A model that evaluates. */
-typedef struct {
-    ws_model *model;
-    ws_session *session;
-    float *logits; /* n_rows rows */
-} runner;
 
 typedef struct {
     const ws_eval_options *o;
     int n_threads;
-    size_t n_batch, n_rows; /* n_rows: rows of logits at a time */
+    size_t n_batch;
     ws_kernels k;
-    runner quant, base; /* base.model == NULL: only perplexity */
+    ws_runner quant, base; /* base.model == NULL: only perplexity */
     ws_ids ids;
     int32_t bos; /* -1: chunks keep their first token */
     ws_tally tally;
@@ -41,31 +32,15 @@ ws_eval_options ws_eval_defaults(void) { return (ws_eval_options){.ctx = 512, .k
 
 /* ---- opening ---- */
 
-/* Rows of logits at a time: many, so that the output matrix is decoded seldom, but not much memory. */
-static size_t rows_at_once(const ws_model *m) {
-    const size_t n = LOGITS_BYTES / sizeof(float) / ws_logits_stride(m);
-    return n < 1 ? 1 : n > MAX_ROWS ? MAX_ROWS : n;
-}
-
-static ws_status open_runner(runner *r, evaluation *e, const char *path, uint32_t flags, ws_error *err) {
+static ws_status open_runner(ws_runner *r, const evaluation *e, const char *path, uint32_t flags, ws_error *err) {
     WS_TRY(ws_model_open(&r->model, path, e->o->problem, e->o->arg, err));
-    if (!e->n_rows) e->n_rows = rows_at_once(r->model);
-    const ws_session_options so = {
-        .n_ctx = e->o->ctx,
-        .n_batch = e->n_batch,
-        .n_threads = e->n_threads,
-        .kv_type = e->o->kv_type,
-        .cpu_flags = flags,
-    };
-    WS_TRY(ws_session_open(&r->session, r->model, &so, err));
-    r->logits = ws_alloc_aligned(e->n_rows * ws_logits_stride(r->model), sizeof *r->logits, "logits", err);
-    return r->logits ? WS_OK : WS_NOMEM;
-}
-
-static void close_runner(runner *r) {
-    free(r->logits);
-    ws_session_close(r->session);
-    ws_model_close(r->model);
+    return ws_runner_start(r,
+                           &(ws_session_options){.n_ctx = e->o->ctx,
+                                                 .n_batch = e->n_batch,
+                                                 .n_threads = e->n_threads,
+                                                 .kv_type = e->o->kv_type,
+                                                 .cpu_flags = flags},
+                           err);
 }
 
 static ws_status tokenize(evaluation *e, const char *text, size_t n, ws_error *err) {
@@ -116,7 +91,7 @@ typedef struct {
 static void score_rows(void *ctx, size_t begin, size_t end, int thread) {
     const scoring *s = ctx;
     evaluation *e = s->e;
-    const size_t n = e->quant.model->hp.n_vocab, stride = ws_logits_stride(e->quant.model);
+    const size_t n = e->quant.model->hp.n_vocab, stride = e->quant.stride;
     (void)thread;
     for (size_t i = begin; i < end; i++) {
         size_t best;
@@ -133,8 +108,8 @@ static void score_rows(void *ctx, size_t begin, size_t end, int thread) {
 
 /* Score the rows [first, end) of the batch just fed, which predict tokens next[first], ... */
 static ws_status score_batch(evaluation *e, size_t first, size_t end, const int32_t *next, ws_error *err) {
-    for (size_t row = first; row < end; row += e->n_rows) {
-        const size_t n = end - row < e->n_rows ? end - row : e->n_rows;
+    for (size_t row = first; row < end; row += e->quant.n_rows) {
+        const size_t n = end - row < e->quant.n_rows ? end - row : e->quant.n_rows;
         WS_TRY(ws_session_logits(e->quant.session, row, n, e->quant.logits, err));
         if (e->base.model) WS_TRY(ws_session_logits(e->base.session, row, n, e->base.logits, err));
         ws_team_for(ws_session_team(e->quant.session), n, 1, score_rows, &(scoring){e, next + row});
@@ -193,8 +168,8 @@ static ws_status run(const char *path, const char *base_path, const char *text, 
         .n_batch = o->ctx < MAX_BATCH ? o->ctx : MAX_BATCH,
     };
     const ws_status st = evaluate(&e, path, base_path, text, n, r, err);
-    close_runner(&e.quant);
-    close_runner(&e.base);
+    ws_runner_close(&e.quant);
+    ws_runner_close(&e.base);
     free(e.ids.id);
     free(e.scores);
     return st;

@@ -314,6 +314,22 @@ class Json(CliCase):
             self.assertEqual(run("infer", model, "--imatrix", self.dir / "no.gguf", *args).returncode, code, args)
             self.assertFalse((self.dir / "no.gguf").exists())
 
+    def test_scores(self):
+        model = self.dir / "model.gguf"
+        run("convert", MODEL, model, "-q")
+        endings = "\n".join(["It was red.", "xq zv", "qqq", "zz 9"])
+        tasks = self.file("h.txt", "".join(f"Mia had a ball.\n{right}\n{endings}\n" for right in (0, 0, 2)).encode())
+        got = json.loads(run("infer", model, "--hellaswag", tasks, "--json").stdout)
+        self.assertEqual((got["tasks"], got["correct"], sorted(got["right"])), (3, 2, [False, True, True]))
+        self.assertAlmostEqual(got["accuracy"], 2 / 3)
+        lines = self.file("w.csv", b"0,Tom saw a _ in the tree.,bird,zqx,1\n1,cut off _,a,b,1\n")
+        result = run("infer", model, "--winogrande", lines, "-t", "1", "-b", "3")
+        self.assertIn(b"1 of 1 tasks right", result.stdout)
+        self.assertIn(b"last line", result.stderr)
+        for args, code in ((["--hellaswag", lines], 1), (["--multiple-choice", tasks], 1), (["--winogrande", model], 1),
+                           (["--hellaswag", tasks, "--winogrande", lines], 2), (["--hellaswag", tasks, "-c", "5"], 1)):
+            self.assertEqual(run("infer", model, *args).returncode, code, args)
+
     def test_strings_cannot_drive_the_terminal(self):
         evil = b"\x1b]0;owned\x07\xff\xfe"
         path = self.file("evil.gguf", gguf(pairs=[ARCH, pair("general.name", 8, string(evil))]))
