@@ -20,6 +20,7 @@ static const struct {
     {"avx2", WS_CPU_AVX2},
     {"avx512", WS_CPU_AVX2 | WS_CPU_AVX512},
     {"vnni", WS_CPU_AVX2 | WS_CPU_AVX512 | WS_CPU_VNNI},
+    {"bf16", WS_CPU_AVX2 | WS_CPU_AVX512 | WS_CPU_VNNI | WS_CPU_BF16},
     {"neon", WS_CPU_NEON},
 };
 enum { N_LEVELS = sizeof levels / sizeof levels[0] };
@@ -41,6 +42,7 @@ uint32_t ws_cpu_detect(void) {
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
         flags |= WS_CPU_AVX512;
     if ((flags & WS_CPU_AVX512) && __builtin_cpu_supports("avx512vnni")) flags |= WS_CPU_VNNI;
+    if ((flags & WS_CPU_VNNI) && __builtin_cpu_supports("avx512bf16")) flags |= WS_CPU_BF16;
 #elif defined(__aarch64__)
     flags |= WS_CPU_NEON; /* part of the base architecture */
 #endif
@@ -58,7 +60,7 @@ ws_status ws_cpu_flags(uint32_t *flags, ws_error *err) {
         *flags = levels[i].flags;
         return WS_OK;
     }
-    return ws_fail(err, WS_USAGE, "WS_CPU=%s is unknown; use c, avx2, avx512, vnni or neon", forced);
+    return ws_fail(err, WS_USAGE, "WS_CPU=%s is unknown; use c, avx2, avx512, vnni, bf16 or neon", forced);
 }
 
 const char *ws_cpu_name(uint32_t flags) {

@@ -17,6 +17,9 @@ static const struct {
 #ifdef WS_HAVE_vnni
     {WS_CPU_AVX2 | WS_CPU_AVX512 | WS_CPU_VNNI, ws_kernels_init_vnni},
 #endif
+#ifdef WS_HAVE_bf16
+    {WS_CPU_AVX2 | WS_CPU_AVX512 | WS_CPU_BF16, ws_kernels_init_bf16},
+#endif
 #ifdef WS_HAVE_neon
     {WS_CPU_NEON, ws_kernels_init_neon},
 #endif

@@ -111,11 +111,13 @@ typedef struct {
 } ws_panel_kernel;
 
 /* y[t][r] = w[r] . x[t] for rows of floats. The sum has 16 lanes: lane l takes columns l, l + 16, ... by fma; then
- * lanes 8 apart are added, lanes 4, 2 and 1 apart. */
+ * lanes 8 apart are added, lanes 4, 2 and 1 apart.
+ * Weights of BF16 are multiplied with activations of BF16, as processors do: lane l takes columns 2 l + 1 and 2 l, then
+ * 2 l + 33 and 2 l + 32, ... (Products of two BF16 are exact; those and sums below 2^-126 may count as 0.) */
 typedef struct {
     const uint8_t *w; /* row r at w + r * w_bytes */
     size_t w_bytes, n_rows, n_cols;
-    const float *x; /* x[t * x_stride + c] */
+    const void *x; /* floats x[t * x_stride + c]; for BF16 bits of BF16, 0 in columns from n_cols to a multiple of 32 */
     size_t x_stride, n_tokens;
     float *y; /* y[t * y_stride + r] */
     size_t y_stride;
@@ -155,6 +157,8 @@ typedef struct {
 
     /* Row t of q from q->n_cols floats (a multiple of 32). */
     void (*quantize)(const float *x, const ws_q8 *q, size_t t);
+    /* n floats as BF16, and zeros up to a multiple of 32. */
+    void (*to_bf16)(const float *x, uint16_t *y, size_t n);
     /* y = x / sqrt(mean(x^2) + eps) * w; y may be x. */
     void (*rms_norm)(const float *x, const float *w, float eps, float *y, size_t n);
     /* y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * w + bias (none if NULL); y may be x. */
@@ -191,6 +195,7 @@ void ws_kernels_init_c(ws_kernels *k);
 void ws_kernels_init_avx2(ws_kernels *k);
 void ws_kernels_init_avx512(ws_kernels *k);
 void ws_kernels_init_vnni(ws_kernels *k);
+void ws_kernels_init_bf16(ws_kernels *k);
 void ws_kernels_init_neon(ws_kernels *k);
 
 #endif

@@ -20,15 +20,16 @@ bool ws_can_multiply(ws_dtype type) {
     return k.panel[type].decode || k.mul_float[type];
 }
 
-uint64_t ws_q8_cells(uint64_t n_tokens, uint64_t n_cols) {
+/* BF16 takes a cell more than there are in a group. */
+uint64_t ws_input_cells(uint64_t n_tokens, uint64_t n_cols) {
     const uint64_t groups = (n_cols + WS_GROUP - 1) / WS_GROUP;
-    return (n_tokens == 1 ? 1 : ws_align_up(n_tokens, WS_TILE)) * groups * WS_Q8_CELLS;
+    return (n_tokens == 1 ? 1 : ws_align_up(n_tokens, WS_TILE)) * groups * (WS_Q8_CELLS + 1);
 }
 
-static bool wants_q8(const ws_engine *e, const ws_product *p, size_t n_products) {
-    bool wants = false;
-    for (size_t i = 0; i < n_products; i++) wants |= e->k.panel[p[i].w->type].decode != NULL;
-    return wants;
+/* What a matrix wants its input as: its own type for floats, blocks of 8 bits for what is quantized. */
+static ws_dtype input_type(const ws_engine *e, const ws_matrix *w) {
+    if (!e->k.mul_float[w->type]) return WS_TYPE_Q8_0;
+    return w->type == WS_TYPE_BF16 ? WS_TYPE_BF16 : WS_TYPE_F32;
 }
 
 static void quantize_tokens(void *ctx, size_t begin, size_t end, int thread) {
@@ -37,14 +38,24 @@ static void quantize_tokens(void *ctx, size_t begin, size_t end, int thread) {
     for (size_t t = begin; t < end; t++) w->e->k.quantize(w->x->x + t * w->x->stride, &w->q, t);
 }
 
+static size_t bf16_stride(const work *w) { return ws_align_up(w->x->n_cols, WS_GROUP); }
+
+static void round_tokens(void *ctx, size_t begin, size_t end, int thread) {
+    const work *w = ctx;
+    (void)thread;
+    for (size_t t = begin; t < end; t++)
+        w->e->k.to_bf16(w->x->x + t * w->x->stride, (uint16_t *)w->q.cells + t * bf16_stride(w), w->x->n_cols);
+}
+
 static void mul_floats(const work *w, const ws_product *p, size_t row, size_t n_rows) {
+    const bool is_bf16 = p->w->type == WS_TYPE_BF16;
     const ws_float_job job = {
         .w = p->w->data + row * p->w->row_bytes,
         .w_bytes = p->w->row_bytes,
         .n_rows = n_rows,
         .n_cols = p->w->n_in,
-        .x = w->x->x,
-        .x_stride = w->x->stride,
+        .x = is_bf16 ? (const void *)w->q.cells : w->x->x,
+        .x_stride = is_bf16 ? bf16_stride(w) : w->x->stride,
         .n_tokens = w->n_tokens,
         .y = p->y + row,
         .y_stride = p->y_stride,
@@ -94,13 +105,27 @@ static void mul_groups(void *ctx, size_t begin, size_t end, int thread) {
     }
 }
 
-void ws_matmul(const ws_engine *e, const ws_product *p, size_t n_products, const ws_rows *x, size_t n_tokens) {
+/* Products that all want the same input. */
+static void multiply(const ws_engine *e, ws_dtype input, const ws_product *p, size_t n_products, const ws_rows *x,
+                     size_t n_tokens) {
     enum { PIECES = 8 }; /* per thread, so that a thread that is held up leaves work to the others */
     work w = {.e = e, .p = p, .x = x, .q = x->q, .n_tokens = n_tokens};
-    assert(n_products <= WS_MAX_PRODUCTS);
     w.q.tile = n_tokens == 1 ? 1 : WS_TILE;
-    if (wants_q8(e, p, n_products)) ws_team_for(e->team, n_tokens, WS_TILE, quantize_tokens, &w);
+    if (input == WS_TYPE_Q8_0) ws_team_for(e->team, n_tokens, WS_TILE, quantize_tokens, &w);
+    if (input == WS_TYPE_BF16) ws_team_for(e->team, n_tokens, WS_TILE, round_tokens, &w);
     for (size_t i = 0; i < n_products; i++) w.first[i + 1] = w.first[i] + (p[i].w->n_out + WS_LANES - 1) / WS_LANES;
     const size_t n_groups = w.first[n_products], pieces = (size_t)ws_team_threads(e->team) * PIECES;
     ws_team_for(e->team, n_groups, (n_groups + pieces - 1) / pieces, mul_groups, &w);
+}
+
+void ws_matmul(const ws_engine *e, const ws_product *p, size_t n_products, const ws_rows *x, size_t n_tokens) {
+    static const ws_dtype inputs[] = {WS_TYPE_F32, WS_TYPE_BF16, WS_TYPE_Q8_0};
+    assert(n_products <= WS_MAX_PRODUCTS);
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
+        ws_product alike[WS_MAX_PRODUCTS];
+        size_t n = 0;
+        for (size_t j = 0; j < n_products; j++)
+            if (input_type(e, p[j].w) == inputs[i]) alike[n++] = p[j];
+        if (n) multiply(e, inputs[i], alike, n, x, n_tokens);
+    }
 }

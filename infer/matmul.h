@@ -14,7 +14,7 @@ typedef struct {
     const char *name; /* of the tensor, for messages */
 } ws_matrix;
 
-/* Rows of activations (one per token), as floats, with room for them as 8-bit groups. */
+/* Rows of activations (one per token), as floats, with room for them as 8-bit groups or as BF16. */
 typedef struct {
     float *x; /* x[t * stride + c] */
     size_t stride, n_cols;
@@ -43,11 +43,12 @@ typedef struct {
 /* Can weights of this type be multiplied? */
 bool ws_can_multiply(ws_dtype type);
 
-/* Cells that n_tokens rows of n_cols columns take as 8-bit groups. */
-uint64_t ws_q8_cells(uint64_t n_tokens, uint64_t n_cols);
+/* Cells that are enough for n_tokens rows of n_cols columns, as 8-bit groups or as BF16. */
+uint64_t ws_input_cells(uint64_t n_tokens, uint64_t n_cols);
 
-/* All products of the same n_tokens rows (from x->x on), shared out over the threads together. The rows are quantized
- * for it if a matrix wants that, at x->q.cells. */
+/* All products of the same n_tokens rows (from x->x on), shared out over the threads together. What activations are
+ * multiplied as goes by the matrix: as floats with F32 and F16, as BF16 with BF16, as 8-bit groups with all that is
+ * quantized; what is not floats is written to x->q.cells first. */
 void ws_matmul(const ws_engine *e, const ws_product *p, size_t n_products, const ws_rows *x, size_t n_tokens);
 
 #endif

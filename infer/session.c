@@ -35,7 +35,7 @@ static size_t row_stride(uint64_t n) { return (n + WS_LANES - 1) / WS_LANES * WS
 static ws_rows carve_rows(carving *c, uint64_t n_rows, uint64_t n_cols) {
     ws_rows r = {.stride = row_stride(n_cols), .n_cols = n_cols};
     r.x = carve(c, n_rows * r.stride, sizeof *r.x);
-    r.q = (ws_q8){.n_cols = n_cols, .cells = carve(c, ws_q8_cells(n_rows, n_cols), sizeof *r.q.cells)};
+    r.q = (ws_q8){.n_cols = n_cols, .cells = carve(c, ws_input_cells(n_rows, n_cols), sizeof *r.q.cells)};
     return r;
 }
 

@@ -243,12 +243,6 @@ static void load_f16(const uint8_t *from, size_t n, float *to) {
     for (size_t i = 0; i < n; i++) to[i] = ws_f16_to_f32(half[i]);
 }
 
-static void load_bf16(const uint8_t *from, size_t n, float *to) {
-    uint16_t half[WS_LANES];
-    memcpy(half, from, n * sizeof *half);
-    for (size_t i = 0; i < n; i++) to[i] = ws_bf16_to_f32(half[i]);
-}
-
 static void fma_vector(const floats *a, const floats *b, floats *sum) {
     for (int l = 0; l < WIDTH; l++) (*sum)[l] = fmaf((*a)[l], (*b)[l], (*sum)[l]);
 }
@@ -269,13 +263,37 @@ static float dot(const uint8_t *w, size_t element_bytes, const float *x, size_t 
 static void mul_float(const ws_float_job *job, size_t element_bytes, load_lanes *load) {
     for (size_t t = 0; t < job->n_tokens; t++)
         for (size_t r = 0; r < job->n_rows; r++)
-            job->y[t * job->y_stride + r] =
-                dot(job->w + r * job->w_bytes, element_bytes, job->x + t * job->x_stride, job->n_cols, load);
+            job->y[t * job->y_stride + r] = dot(job->w + r * job->w_bytes, element_bytes,
+                                                (const float *)job->x + t * job->x_stride, job->n_cols, load);
+}
+
+/* Column `at` of both, or 0 beyond the last. */
+static float bf16_product(const uint8_t *w, const uint16_t *x, size_t at, size_t n) {
+    uint16_t half;
+    if (at >= n) return 0;
+    memcpy(&half, w + 2 * at, sizeof half);
+    return ws_bf16_to_f32(half) * ws_bf16_to_f32(x[at]);
+}
+
+static float dot_bf16(const uint8_t *w, const uint16_t *x, size_t n) {
+    row_piece sum = {{0}};
+    for (size_t i = 0; i < n; i += 2 * WS_LANES)
+        for (size_t l = 0; l < WS_LANES; l++) {
+            float *lane = (float *)sum + l;
+            *lane += bf16_product(w, x, i + 2 * l + 1, n);
+            *lane += bf16_product(w, x, i + 2 * l, n);
+        }
+    return sum_lanes(sum);
 }
 
 static void mul_f32(const ws_float_job *job) { mul_float(job, 4, load_f32); }
 static void mul_f16(const ws_float_job *job) { mul_float(job, 2, load_f16); }
-static void mul_bf16(const ws_float_job *job) { mul_float(job, 2, load_bf16); }
+static void mul_bf16(const ws_float_job *job) {
+    for (size_t t = 0; t < job->n_tokens; t++)
+        for (size_t r = 0; r < job->n_rows; r++)
+            job->y[t * job->y_stride + r] =
+                dot_bf16(job->w + r * job->w_bytes, (const uint16_t *)job->x + t * job->x_stride, job->n_cols);
+}
 
 /* ---- attention ---- */
 

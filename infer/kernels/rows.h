@@ -266,6 +266,11 @@ static void row_quantize(const float *x, const ws_q8 *to, size_t t) {
     for (size_t g = 0; g < to->n_cols / WS_GROUP; g++) quantize_group(x + g * WS_GROUP, ws_q8_at(to, t, g), to->tile);
 }
 
+static void row_to_bf16(const float *x, uint16_t *y, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = ws_f32_to_bf16(x[i]);
+    for (; n % WS_GROUP; n++) y[n] = 0;
+}
+
 /* ---- exponentials ---- */
 
 static void row_softmax(float *p, size_t n, float scale, ws_softmax *s, float *acc, size_t n_acc) {
@@ -370,6 +375,7 @@ static void rows_init(ws_kernels *k) {
     k->expand_keys[WS_TYPE_Q8_0] = expand_q8_0;
     k->expand_keys[WS_TYPE_Q4_0] = expand_q4_0;
     k->quantize = row_quantize;
+    k->to_bf16 = row_to_bf16;
     k->rms_norm = row_rms_norm;
     k->layer_norm = row_layer_norm;
     k->add = row_add;

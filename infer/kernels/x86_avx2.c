@@ -18,7 +18,7 @@
 #define WITH_SIGN(x, w) _mm256_sign_epi8(x, w)
 enum { TILE = 4, TILE_R = 4, STRIP_R = 2, TILE_T = 3, ATTN_ROWS = 4 };
 
-/* 8 floats of the kind AS_F32, AS_F16 or AS_BF16: register v of the 16 at p. */
+/* 8 floats of a kind (float_kind): register v of the 16 at p. */
 #define LOAD_VEC(p, v, kind) load_8((const uint8_t *)(p), v, (int)(kind))
 #define ADD_LANES(l)         add_lanes((l).v[0], (l).v[1])
 #define HALF_AT(p, at)       _mm_loadu_si128((const __m128i *)((const uint8_t *)(p) + (at)))
@@ -26,7 +26,9 @@ enum { TILE = 4, TILE_R = 4, STRIP_R = 2, TILE_T = 3, ATTN_ROWS = 4 };
 static inline __attribute__((always_inline)) __m256 load_8(const uint8_t *p, const int v, const int kind) {
     if (kind == 0) return _mm256_loadu_ps((const float *)(const void *)(p + 32 * v));
     if (kind == 1) return _mm256_cvtph_ps(HALF_AT(p, 16 * v));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(HALF_AT(p, 16 * v)), 16));
+    const __m256i pairs = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32 * v));
+    const __m256i high = _mm256_set1_epi32((int)0xffff0000u);
+    return _mm256_castsi256_ps(kind == 2 ? _mm256_and_si256(pairs, high) : _mm256_slli_epi32(pairs, 16));
 }
 
 static inline float add_lanes(__m256 low, __m256 high) {

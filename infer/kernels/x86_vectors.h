@@ -181,32 +181,50 @@ typedef struct {
     VF v[N_VEC];
 } lanes;
 
-typedef enum { AS_F32, AS_F16, AS_BF16 } float_kind;
+/* BF16 is multiplied as its odd, then its even columns; a vector of either is the high halves of words. */
+typedef enum { AS_F32, AS_F16, AS_ODD_BF16, AS_EVEN_BF16, AS_BF16 } float_kind;
 
 INLINE size_t kind_bytes(const float_kind kind) { return kind == AS_F32 ? 4 : 2; }
+INLINE size_t input_bytes(const float_kind kind) { return kind == AS_BF16 ? 2 : 4; }
+INLINE size_t step_columns(const float_kind kind) { return kind == AS_BF16 ? 2 * WS_LANES : WS_LANES; }
+
+/* Weights and activations from a column on, in bytes from row to row. */
+typedef struct {
+    const uint8_t *w, *x;
+    size_t w_bytes, x_bytes;
+} factors;
 
 /* acc[r][t] += w[r] * x[t] over 16 columns. */
-INLINE void mul_add_16(const uint8_t *w, size_t w_bytes, const float *x, size_t x_stride, lanes acc[][TILE_T],
-                       const int n_rows, const int n_tokens, const float_kind kind) {
+INLINE void mul_add_16(const factors *f, lanes acc[][TILE_T], const int n_rows, const int n_tokens,
+                       const float_kind w_kind, const float_kind x_kind) {
     UNROLL for (int v = 0; v < N_VEC; v++) {
         VF wl[TILE_R];
-        UNROLL for (int r = 0; r < n_rows; r++) wl[r] = LOAD_VEC(w + r * w_bytes, v, kind);
+        UNROLL for (int r = 0; r < n_rows; r++) wl[r] = LOAD_VEC(f->w + r * f->w_bytes, v, w_kind);
         UNROLL for (int t = 0; t < n_tokens; t++) {
-            VF xs = V(loadu_ps)(x + t * x_stride + v * VEC_ROWS);
+            VF xs = LOAD_VEC(f->x + t * f->x_bytes, v, x_kind);
             IN_REGISTER(xs);
             UNROLL for (int r = 0; r < n_rows; r++) acc[r][t].v[v] = V(fmadd_ps)(wl[r], xs, acc[r][t].v[v]);
         }
     }
 }
 
-/* The last columns, fewer than 16: as 16 with zeros. */
-INLINE void mul_add_tail(const uint8_t *w, size_t w_bytes, const float *x, size_t x_stride, size_t n,
-                         lanes acc[][TILE_T], const int n_rows, const int n_tokens, const float_kind kind) {
-    uint8_t wp[TILE_R][WS_LANES * 4] = {{0}};
-    float xp[TILE_T][WS_LANES] = {{0}};
-    UNROLL for (int r = 0; r < n_rows; r++) memcpy(wp[r], w + r * w_bytes, n * kind_bytes(kind));
-    UNROLL for (int t = 0; t < n_tokens; t++) memcpy(xp[t], x + t * x_stride, n * sizeof *x);
-    mul_add_16(wp[0], sizeof wp[0], xp[0], WS_LANES, acc, n_rows, n_tokens, kind);
+INLINE void mul_add_step(const factors *f, lanes acc[][TILE_T], const int n_rows, const int n_tokens,
+                         const float_kind kind) {
+    if (kind == AS_BF16) {
+        mul_add_16(f, acc, n_rows, n_tokens, AS_ODD_BF16, AS_ODD_BF16);
+        mul_add_16(f, acc, n_rows, n_tokens, AS_EVEN_BF16, AS_EVEN_BF16);
+    } else
+        mul_add_16(f, acc, n_rows, n_tokens, kind, AS_F32);
+}
+
+/* The last n columns, fewer than a step: as a whole one with zeros. */
+INLINE void mul_add_tail(const factors *f, size_t n, lanes acc[][TILE_T], const int n_rows, const int n_tokens,
+                         const float_kind kind) {
+    enum { STEP_BYTES = 64 }; /* at most */
+    uint8_t wp[TILE_R][STEP_BYTES] = {{0}}, xp[TILE_T][STEP_BYTES] = {{0}};
+    UNROLL for (int r = 0; r < n_rows; r++) memcpy(wp[r], f->w + r * f->w_bytes, n * kind_bytes(kind));
+    UNROLL for (int t = 0; t < n_tokens; t++) memcpy(xp[t], f->x + t * f->x_bytes, n * input_bytes(kind));
+    mul_add_step(&(factors){wp[0], xp[0], STEP_BYTES, STEP_BYTES}, acc, n_rows, n_tokens, kind);
 }
 
 /* A single token waits for memory: ask for the rows after these, which follow them in memory, as many bytes as are
@@ -223,16 +241,15 @@ INLINE void float_tile(const ws_float_job *job, size_t r0, size_t t0, const int 
     UNROLL for (int r = 0; r < n_rows; r++) UNROLL for (int t = 0; t < n_tokens; t++)
         UNROLL for (int v = 0; v < N_VEC; v++) acc[r][t]
             .v[v] = V(setzero_ps)();
-    const uint8_t *w = job->w + r0 * job->w_bytes;
-    const float *x = job->x + t0 * job->x_stride;
-    const size_t whole = job->n_cols / WS_LANES * WS_LANES;
-    for (size_t c = 0; c < whole; c += WS_LANES) {
-        if (n_tokens == 1) fetch_ahead(w, job->w_bytes, c, n_rows, kind);
-        mul_add_16(w + c * kind_bytes(kind), job->w_bytes, x + c, job->x_stride, acc, n_rows, n_tokens, kind);
+    const size_t x_bytes = job->x_stride * input_bytes(kind);
+    factors f = {job->w + r0 * job->w_bytes, (const uint8_t *)job->x + t0 * x_bytes, job->w_bytes, x_bytes};
+    size_t left = job->n_cols;
+    for (; left >= step_columns(kind); left -= step_columns(kind)) {
+        if (n_tokens == 1) fetch_ahead(f.w, job->w_bytes, job->n_cols - left, n_rows, kind);
+        mul_add_step(&f, acc, n_rows, n_tokens, kind);
+        f.w += step_columns(kind) * kind_bytes(kind), f.x += step_columns(kind) * input_bytes(kind);
     }
-    if (whole < job->n_cols)
-        mul_add_tail(w + whole * kind_bytes(kind), job->w_bytes, x + whole, job->x_stride, job->n_cols - whole, acc,
-                     n_rows, n_tokens, kind);
+    if (left) mul_add_tail(&f, left, acc, n_rows, n_tokens, kind);
 #ifdef ADD_FOUR
     if (n_rows == 4) {
         UNROLL for (int t = 0; t < n_tokens; t++) {

@@ -101,7 +101,7 @@ int main(int argc, char **argv) {
     b.weights = ws_alloc_aligned(LARGE, 1, "weights", &err);
     b.y = ws_alloc_aligned((size_t)N_TOKENS * LARGE / 256, sizeof *b.y, "results", &err);
     b.x.x = ws_alloc_aligned(N_TOKENS * N_COLS, sizeof *b.x.x, "activations", &err);
-    b.x.q.cells = ws_alloc_aligned(ws_q8_cells(N_TOKENS, N_COLS), sizeof *b.x.q.cells, "activations", &err);
+    b.x.q.cells = ws_alloc_aligned(ws_input_cells(N_TOKENS, N_COLS), sizeof *b.x.q.cells, "activations", &err);
     b.e.panels = ws_alloc_aligned(WS_CHUNK, sizeof *b.e.panels, "panels", &err);
     if (!b.weights || !b.y || !b.x.x || !b.x.q.cells || !b.e.panels || ws_team_open(&b.e.team, 1, &err)) return 1;
     ws_kernels_init(&b.e.k, ws_cpu_detect());

@@ -39,7 +39,8 @@ static inline void random_floats(test_random *r, float *x, size_t n) {
 /* Levels of kernels that this machine has beyond plain C; calls fn for each. */
 static inline void each_level(void (*fn)(const ws_kernels *c, const ws_kernels *k, const char *name)) {
     static const uint32_t levels[] = {WS_CPU_AVX2, WS_CPU_AVX2 | WS_CPU_AVX512,
-                                      WS_CPU_AVX2 | WS_CPU_AVX512 | WS_CPU_VNNI, WS_CPU_NEON};
+                                      WS_CPU_AVX2 | WS_CPU_AVX512 | WS_CPU_VNNI,
+                                      WS_CPU_AVX2 | WS_CPU_AVX512 | WS_CPU_VNNI | WS_CPU_BF16, WS_CPU_NEON};
     const uint32_t have = ws_cpu_detect();
     ws_kernels c, k;
     ws_kernels_init(&c, 0);

@@ -38,20 +38,33 @@ static uint8_t *random_elements(const float_type *t, size_t n, test_random *r) {
     return p;
 }
 
+/* Rows of activations as the type's weights are multiplied with; x are the numbers that they stand for. */
+static void *make_input(const ws_kernels *k, const float_type *t, size_t cols, size_t tokens, float *x,
+                        size_t *stride) {
+    *stride = cols;
+    if (t->type != WS_TYPE_BF16) return x;
+    *stride = (cols + 31) / 32 * 32;
+    uint16_t *halves = guarded(tokens * *stride * sizeof *halves);
+    for (size_t i = 0; i < tokens; i++) {
+        k->to_bf16(x + i * cols, halves + i * *stride, cols);
+        for (size_t c = 0; c < cols; c++) x[i * cols + c] = ws_bf16_to_f32(halves[i * *stride + c]);
+    }
+    return halves;
+}
+
 static void check_product(const ws_kernels *c, const ws_kernels *k, const char *name, const float_type *t, size_t rows,
                           size_t cols, size_t tokens, test_random *r) {
     const uint8_t *w = random_elements(t, rows * cols, r);
     float *x = guarded(tokens * cols * sizeof *x), *y = guarded(tokens * rows * sizeof *y);
     random_floats(r, x, tokens * cols);
-    const ws_float_job job = {.w = w,
-                              .w_bytes = cols * t->bytes,
-                              .n_rows = rows,
-                              .n_cols = cols,
-                              .x = x,
-                              .x_stride = cols,
-                              .n_tokens = tokens,
-                              .y = y,
-                              .y_stride = rows};
+    ws_float_job job = {.w = w,
+                        .w_bytes = cols * t->bytes,
+                        .n_rows = rows,
+                        .n_cols = cols,
+                        .n_tokens = tokens,
+                        .y = y,
+                        .y_stride = rows};
+    job.x = make_input(k, t, cols, tokens, x, &job.x_stride);
     k->mul_float[t->type](&job);
     ws_float_job plain = job;
     plain.y = guarded(tokens * rows * sizeof *y);
@@ -68,7 +81,8 @@ static void check_product(const ws_kernels *c, const ws_kernels *k, const char *
 
         float alone; /* the same bits for this row and token on their own */
         ws_float_job one = job;
-        one.w += i % rows * cols * t->bytes, one.x += i / rows * cols, one.y = &alone;
+        one.w += i % rows * cols * t->bytes, one.y = &alone;
+        one.x = (const uint8_t *)job.x + i / rows * job.x_stride * (t->type == WS_TYPE_BF16 ? 2 : 4);
         one.n_rows = one.n_tokens = 1;
         k->mul_float[t->type](&one);
         cr_assert_eq(memcmp(&alone, &y[i], sizeof alone), 0, "%s %s depends on its neighbours", name,

@@ -20,7 +20,7 @@ static setup make_setup(test_random *r) {
     cr_assert_eq(ws_team_open(&s.e.team, 2, &err), WS_OK);
     s.e.panels = guarded(2 * WS_CHUNK * sizeof *s.e.panels);
     s.x.x = guarded(MAX_TOKENS * N_IN * sizeof *s.x.x);
-    s.x.q.cells = guarded(ws_q8_cells(MAX_TOKENS, N_IN) * sizeof *s.x.q.cells);
+    s.x.q.cells = guarded(ws_input_cells(MAX_TOKENS, N_IN) * sizeof *s.x.q.cells);
     random_floats(r, s.x.x, MAX_TOKENS * N_IN);
     return s;
 }
