@@ -66,6 +66,27 @@ ws_status ws_file_read(char **text, size_t *size, const char *path, size_t limit
     return status;
 }
 
+ws_status ws_stream_read(char **text, size_t *size, FILE *f, const char *name, size_t limit, ws_error *err) {
+    enum { STEP = 1 << 16 };
+    size_t cap = 0, got;
+    *text = NULL;
+    *size = 0;
+    do {
+        ws_status st = ws_grow(text, &cap, *size + STEP + 1, 1, err);
+        got = st ? 0 : fread(*text + *size, 1, STEP, f);
+        *size += got;
+        if (!st && ferror(f)) st = ws_fail_errno(err, "cannot read '%s'", name);
+        if (!st && *size > limit) st = ws_fail(err, WS_FORMAT, "'%s' has more than %zu bytes", name, limit);
+        if (st) {
+            free(*text);
+            *text = NULL;
+            return st;
+        }
+    } while (got > 0);
+    (*text)[*size] = '\0';
+    return WS_OK;
+}
+
 bool ws_file_exists(const char *path) { return access(path, F_OK) == 0; }
 
 bool ws_is_dir(const char *path) {

@@ -25,6 +25,10 @@ void ws_map_release(const ws_map *map, size_t offset, size_t bytes);
 /* Read a small file whole into *text (NUL added; release with free()); files over `limit` bytes are refused. */
 WS_MUST_CHECK ws_status ws_file_read(char **text, size_t *size, const char *path, size_t limit, ws_error *err);
 
+/* The same for what a stream gives until its end; `name` stands for it in messages. */
+WS_MUST_CHECK ws_status ws_stream_read(char **text, size_t *size, FILE *f, const char *name, size_t limit,
+                                       ws_error *err);
+
 bool ws_file_exists(const char *path);
 bool ws_is_dir(const char *path);
 bool ws_same_file(const char *a, const char *b); /* same inode, or same path of files that do not exist */

@@ -15,8 +15,11 @@ typedef struct {
     ws_ids prompt;
     ws_session *session;
     ws_sampler *sampler;
-    float *logits;
+    float *logits, *raw; /* raw: as the model gave them; only for logprobs */
     uint64_t ctx;
+    size_t logprobs_cap;
+    ws_candidate *best;
+    ws_kernels k;
     char held[8]; /* the beginning of a character, not emitted yet */
     size_t n_held;
 } generation;
@@ -73,6 +76,15 @@ static ws_status read_prompt(generation *g, ws_error *err) {
     return WS_OK;
 }
 
+static ws_status set_up_logprobs(generation *g, ws_generated *out, ws_error *err) {
+    const size_t n = g->m->hp.n_vocab;
+    ws_kernels_init(&g->k, g->o->cpu_flags);
+    out->n_best = g->o->n_logprobs < n ? g->o->n_logprobs : n;
+    g->raw = ws_alloc(n, sizeof *g->raw, "logits", err);
+    g->best = ws_alloc(out->n_best, sizeof *g->best, "the best tokens", err);
+    return g->raw && g->best ? WS_OK : WS_NOMEM;
+}
+
 static ws_status set_up(generation *g, ws_generated *out, ws_error *err) {
     const ws_session_options so = {
         .n_ctx = g->ctx,
@@ -85,7 +97,10 @@ static ws_status set_up(generation *g, ws_generated *out, ws_error *err) {
     WS_TRY(ws_sampler_open(&g->sampler, &g->o->sample, g->m->hp.n_vocab, err));
     g->logits = ws_alloc_aligned(ws_logits_stride(g->m), sizeof *g->logits, "logits", err);
     out->session_bytes = ws_session_bytes(&g->m->hp, &so);
-    return g->logits ? WS_OK : WS_NOMEM;
+    if (!g->logits) return WS_NOMEM;
+    if (g->o->logprobs) WS_TRY(set_up_logprobs(g, out, err));
+    for (size_t i = 0; i < g->prompt.n; i++) ws_sampler_saw(g->sampler, g->prompt.id[i]);
+    return WS_OK;
 }
 
 /* Run the prompt; leaves the logits after its last token. */
@@ -99,15 +114,39 @@ static ws_status run_prompt(generation *g, ws_error *err) {
     return ws_session_logits(g->session, last, 1, g->logits, err);
 }
 
+/* The chosen token's probability and the best ones, for the place that the next token will have. */
+static ws_status note_logprobs(generation *g, ws_generated *out, const float *logits, int32_t id, ws_error *err) {
+    const size_t n = 1 + out->n_best, at = out->ids.n * n;
+    size_t top;
+    if (!g->o->logprobs) return WS_OK;
+    WS_TRY(ws_grow(&out->logprobs, &g->logprobs_cap, at + n, sizeof *out->logprobs, err));
+    const double sum = g->k.log_sum_exp(logits, g->m->hp.n_vocab, &top);
+    ws_best_candidates(logits, g->m->hp.n_vocab, out->n_best, g->best);
+    out->logprobs[at] = (ws_logprob){id, (double)logits[id] - sum};
+    for (size_t i = 0; i < out->n_best; i++)
+        out->logprobs[at + 1 + i] = (ws_logprob){g->best[i].token, (double)g->best[i].logit - sum};
+    return WS_OK;
+}
+
+/* The next token; its probability is that of the logits as the model gave them. */
+static ws_status choose(generation *g, ws_generated *out, int32_t *id, ws_error *err) {
+    const size_t n = g->m->hp.n_vocab;
+    if (g->raw) memcpy(g->raw, g->logits, n * sizeof *g->raw);
+    *id = ws_sample(g->sampler, g->logits);
+    return ws_token_ends_generation(g->t, *id) ? WS_OK : note_logprobs(g, out, g->raw, *id, err);
+}
+
 static ws_status run_tokens(generation *g, ws_generated *out, ws_error *err) {
     while (out->ids.n < g->o->n_predict) {
-        const int32_t id = ws_sample(g->sampler, g->logits);
+        int32_t id;
+        WS_TRY(choose(g, out, &id, err));
         if (ws_token_ends_generation(g->t, id)) {
             out->stop = WS_STOP_END;
             return WS_OK;
         }
         WS_TRY(ws_grow(&out->ids.id, &out->ids.cap, out->ids.n + 1, sizeof *out->ids.id, err));
         out->ids.id[out->ids.n++] = id;
+        ws_sampler_saw(g->sampler, id);
         emit_token(g, ws_token_text(g->t, id));
         if (out->ids.n == g->o->n_predict) break;
         if (ws_session_position(g->session) == g->ctx) {
@@ -144,10 +183,13 @@ ws_status ws_generate(const ws_model *m, const ws_tokenizer *t, const ws_generat
     ws_session_close(g.session);
     ws_sampler_close(g.sampler);
     free(g.logits);
+    free(g.raw);
+    free(g.best);
     free(g.prompt.id);
     if (st) {
         free(out->ids.id);
-        out->ids = (ws_ids){0};
+        free(out->logprobs);
+        *out = (ws_generated){0};
     }
     return st;
 }

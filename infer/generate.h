@@ -19,14 +19,24 @@ typedef struct {
     ws_dtype kv_type;
     uint32_t cpu_flags;
     ws_sample_options sample;
+    bool logprobs;       /* of the generated tokens, */
+    uint64_t n_logprobs; /* and of so many of the most probable ones each time; beyond the vocabulary: all */
     ws_emit_fn *emit;
     void *arg;
 } ws_generate_options;
 
+/* ln of a token's probability before penalty, temperature and cuts. */
+typedef struct {
+    int32_t token;
+    double logprob;
+} ws_logprob;
+
 typedef enum { WS_STOP_COUNT, WS_STOP_END, WS_STOP_CONTEXT } ws_stop_reason;
 
 typedef struct {
-    ws_ids ids; /* generated tokens, the end token not among them; release with free(ids.id) */
+    ws_ids ids;           /* generated tokens, the end token not among them; release with free(ids.id) */
+    ws_logprob *logprobs; /* [ids.n][1 + n_best]: the token itself, then the best ones; NULL: none; free() */
+    size_t n_best;
     uint64_t n_prompt;
     ws_stop_reason stop;
     double prompt_seconds, generate_seconds;

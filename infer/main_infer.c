@@ -5,16 +5,16 @@
 #include "cpu.h"
 #include "file.h"
 #include "forward.h"
-#include "generate.h"
 #include "json.h"
-#include "progress.h"
+#include "tokenizer.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { MAX_TOKENS = 1 << 30 };
 
@@ -24,113 +24,10 @@ void ws_infer_problem(void *arg, const char *line) {
 }
 
 ws_status ws_infer_read_text(char **text, size_t *n, const char *path, ws_error *err) {
-    WS_TRY(ws_file_read(text, n, path, WS_INFER_MAX_TEXT, err));
+    WS_TRY(strcmp(path, "-") == 0 ? ws_stream_read(text, n, stdin, "standard input", WS_INFER_MAX_TEXT, err)
+                                  : ws_file_read(text, n, path, WS_INFER_MAX_TEXT, err));
     if (*n > 0 && (*text)[*n - 1] == '\n') --*n;
     return WS_OK;
-}
-
-/* ---- generation ---- */
-
-static double rate(uint64_t n, double seconds) { return seconds > 0 ? (double)n / seconds : 0; }
-
-static const char *const stop_words[] = {
-    [WS_STOP_COUNT] = "count",
-    [WS_STOP_END] = "end",
-    [WS_STOP_CONTEXT] = "context",
-};
-
-typedef struct {
-    bool show;
-    char *text;
-    size_t n, cap;
-    ws_error err; /* memory ran out */
-} output;
-
-static void emit(void *arg, const char *text, size_t n) {
-    output *out = arg;
-    if (out->show) {
-        fwrite(text, 1, n, stdout);
-        fflush(stdout);
-    } else if (!out->err.code && !ws_grow(&out->text, &out->cap, out->n + n, 1, &out->err)) {
-        memcpy(out->text + out->n, text, n);
-        out->n += n;
-    }
-}
-
-static ws_status print_generated_json(const ws_generated *g, const output *out, uint64_t seed, ws_error *err) {
-    cJSON *root = cJSON_CreateObject();
-    cJSON *ids = cJSON_AddArrayToObject(root, "tokens");
-    cJSON_AddItemToObject(root, "text", ws_json_bytes(out->text ? out->text : "", out->n));
-    for (size_t i = 0; i < g->ids.n; i++) cJSON_AddItemToArray(ids, ws_json_exact_i64(g->ids.id[i]));
-    cJSON_AddStringToObject(root, "stop", stop_words[g->stop]);
-    ws_json_add_u64(root, "seed", seed);
-    ws_json_add_u64(root, "prompt_tokens", g->n_prompt);
-    cJSON_AddNumberToObject(root, "prompt_tokens_per_second", rate(g->n_prompt, g->prompt_seconds));
-    cJSON_AddNumberToObject(root, "generated_tokens_per_second", rate(g->n_decoded, g->generate_seconds));
-    ws_json_add_u64(root, "session_bytes", g->session_bytes);
-    return ws_json_print(root, stdout, err);
-}
-
-static void print_timings(const ws_generated *g, uint64_t seed) {
-    char bytes[24];
-    fprintf(stderr, "prompt: %" PRIu64 " tokens, %.1f tokens/s; generated: %zu tokens, %.1f tokens/s; ", g->n_prompt,
-            rate(g->n_prompt, g->prompt_seconds), g->ids.n, rate(g->n_decoded, g->generate_seconds));
-    fprintf(stderr, "seed %" PRIu64 "; %s beside the weights%s\n", seed,
-            ws_format_bytes(bytes, (double)g->session_bytes),
-            g->stop == WS_STOP_CONTEXT ? "; stopped at the end of the context" : "");
-}
-
-static ws_status choose_seed(const ws_infer_options *o, uint64_t *seed, ws_error *err) {
-    *seed = (uint64_t)o->seed;
-    if (o->seed >= 0) return WS_OK;
-    uint32_t random = 0;
-    if (getentropy(&random, sizeof random) != 0) return ws_fail_errno(err, "cannot get a random seed");
-    *seed = random;
-    return WS_OK;
-}
-
-static ws_status generate(const ws_infer_job *j, const ws_model *m, const char *prompt, size_t n, ws_error *err) {
-    const ws_infer_options *o = j->o;
-    output out = {.show = !o->common.json};
-    ws_generate_options g = {
-        .prompt = prompt,
-        .prompt_bytes = n,
-        .n_predict = (uint64_t)o->n_predict,
-        .ctx = (uint64_t)o->ctx,
-        .n_batch = (uint64_t)o->batch,
-        .n_threads = (int)o->common.threads,
-        .kv_type = j->kv_type,
-        .cpu_flags = j->cpu_flags,
-        .sample = {.temp = o->temp, .top_k = (uint64_t)o->top_k, .top_p = o->top_p, .min_p = o->min_p},
-        .emit = emit,
-        .arg = &out,
-    };
-    ws_tokenizer *t;
-    ws_generated result = {0};
-    WS_TRY(choose_seed(o, &g.sample.seed, err));
-    WS_TRY(ws_tokenizer_open(&t, m->gguf, err));
-    ws_status st = ws_generate(m, t, &g, &result, err);
-    ws_tokenizer_close(t);
-    if (!st && out.err.code) st = ws_fail(err, out.err.code, "%s", out.err.msg);
-    if (!st && o->common.json) st = print_generated_json(&result, &out, g.sample.seed, err);
-    if (!st && !o->common.json) putchar('\n');
-    if (!st && !o->common.json && !o->common.quiet) fflush(stdout), print_timings(&result, g.sample.seed);
-    free(result.ids.id);
-    free(out.text);
-    return st;
-}
-
-static ws_status run_generate(const ws_infer_job *j, ws_error *err) {
-    char *text = NULL;
-    size_t n = j->o->prompt ? strlen(j->o->prompt) : 0;
-    if (j->o->n_predict < 1) return ws_fail(err, WS_USAGE, "--predict: at least one token is to be generated");
-    if (j->o->prompt_file) WS_TRY(ws_infer_read_text(&text, &n, j->o->prompt_file, err));
-    ws_model *m;
-    ws_status st = ws_model_open(&m, j->model, ws_infer_problem, NULL, err);
-    if (!st) st = generate(j, m, text ? text : j->o->prompt, n, err);
-    if (m) ws_model_close(m);
-    free(text);
-    return st;
 }
 
 /* ---- logits of given tokens ---- */
@@ -199,6 +96,12 @@ static ws_status run_logits(const ws_infer_job *j, ws_error *err) {
 
 /* ---- command line ---- */
 
+/* Is standard input a pipe or a file? */
+static bool text_comes_in(void) {
+    struct stat st;
+    return fstat(STDIN_FILENO, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISREG(st.st_mode));
+}
+
 typedef ws_status run_fn(const ws_infer_job *j, ws_error *err);
 
 static ws_status run(const ws_infer_options *o, const ws_args *args, ws_error *err) {
@@ -207,9 +110,9 @@ static ws_status run(const ws_infer_options *o, const ws_args *args, ws_error *e
         bool chosen, texts; /* texts: files may follow the model */
         run_fn *run;
     } modes[] = {
+        {"prompt", o->prompt && !o->bench, false, ws_infer_generate},
         {"bench", o->bench, false, ws_infer_bench},
-        {"prompt", o->prompt && !o->bench, false, run_generate},
-        {"file", o->prompt_file, false, run_generate},
+        {"file", o->prompt_file, false, ws_infer_generate},
         {"perplexity", o->perplexity, false, ws_infer_perplexity},
         {"kld-base", o->kld_base, true, ws_infer_divergence},
         {"hellaswag", o->hellaswag, false, ws_infer_tasks},
@@ -226,6 +129,7 @@ static ws_status run(const ws_infer_options *o, const ws_args *args, ws_error *e
             return ws_fail(err, WS_USAGE, "give either --%s or --%s", modes[chosen].name, modes[i].name);
         chosen = i;
     }
+    if (chosen == SIZE_MAX && text_comes_in()) chosen = 0; /* the prompt */
     if (chosen == SIZE_MAX)
         return ws_fail(err, WS_USAGE, "nothing to do: give --prompt, --perplexity or something else that --help lists");
     if (args->n_args > 1 && !modes[chosen].texts)
@@ -249,13 +153,18 @@ int main(int argc, char **argv) {
                           .n_predict = 128,
                           .batch = 512,
                           .top_k = 40,
+                          .repeat_penalty = 1,
+                          .repeat_last_n = 64,
+                          .logprobs = -1,
                           .seed = -1,
                           .temp = 0.8,
                           .top_p = 0.95,
                           .min_p = 0.05};
     const ws_option rows[] = {
         {"prompt", 'p', WS_OPT_TEXT, &o.prompt, "TEXT", "continue this text", 0, 0, NULL},
-        {"file", 'f', WS_OPT_TEXT, &o.prompt_file, "FILE", "continue the text in this file", 0, 0, NULL},
+        {"file", 'f', WS_OPT_TEXT, &o.prompt_file, "FILE",
+         "continue the text in this file; -: standard input, also without -p and -f if it is a pipe or a file", 0, 0,
+         NULL},
         {"predict", 'n', WS_OPT_INT, &o.n_predict, "N", "generate at most N tokens (default: 128)", 0, MAX_TOKENS,
          NULL},
         {"temp", 0, WS_OPT_REAL, &o.temp, "T", "temperature; 0: always the most probable token (default: 0.8)", 0, 1000,
@@ -264,6 +173,12 @@ int main(int argc, char **argv) {
          NULL},
         {"top-p", 0, WS_OPT_REAL, &o.top_p, "P", "... that together have probability P (default: 0.95)", 0, 1, NULL},
         {"min-p", 0, WS_OPT_REAL, &o.min_p, "P", "... and each P times the best one's (default: 0.05)", 0, 1, NULL},
+        {"repeat-penalty", 0, WS_OPT_REAL, &o.repeat_penalty, "P",
+         "divide positive logits of recent tokens by P, multiply negative ones (default: 1, off)", 0.01, 100, NULL},
+        {"repeat-last-n", 0, WS_OPT_INT, &o.repeat_last_n, "N", "... of the last N tokens; -1: all (default: 64)", -1,
+         MAX_TOKENS, NULL},
+        {"logprobs", 0, WS_OPT_INT, &o.logprobs, "N",
+         "show ln p of each generated token and of the N most probable ones", 0, MAX_TOKENS, NULL},
         {"seed", 0, WS_OPT_INT, &o.seed, "S", "of the random choices (default: -1, a new one each time)", -1,
          4294967295.0, NULL},
         {"perplexity", 0, WS_OPT_TEXT, &o.perplexity, "FILE", "perplexity on the text in FILE", 0, 0, NULL},

@@ -11,8 +11,8 @@ typedef struct {
         *output_format;
     const char *hellaswag, *winogrande, *multiple_choice;
     int64_t hellaswag_tasks, winogrande_tasks, multiple_choice_tasks;
-    int64_t n_predict, ctx, chunks, batch, top_k, seed, rounds;
-    double temp, top_p, min_p;
+    int64_t n_predict, ctx, chunks, batch, top_k, seed, rounds, repeat_last_n, logprobs;
+    double temp, top_p, min_p, repeat_penalty;
     bool bench, process_output;
 } ws_infer_options;
 
@@ -31,8 +31,12 @@ enum { WS_INFER_MAX_TEXT = 1 << 30 }; /* bytes of a text that is read whole */
 /* Lines about what is wrong with a model go to standard error. */
 void ws_infer_problem(void *arg, const char *line);
 
-/* A whole text file; like llama.cpp's tools, without the newline that ends it. Release with free(). */
+/* A whole text file ("-": standard input); like llama.cpp's tools, without the newline that ends it. Release with
+ * free(). */
 WS_MUST_CHECK ws_status ws_infer_read_text(char **text, size_t *n, const char *path, ws_error *err);
+
+/* --prompt, --file, or what a pipe brings */
+WS_MUST_CHECK ws_status ws_infer_generate(const ws_infer_job *j, ws_error *err);
 
 /* --perplexity, --kld-base */
 WS_MUST_CHECK ws_status ws_infer_perplexity(const ws_infer_job *j, ws_error *err);

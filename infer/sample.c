@@ -5,37 +5,63 @@
 #include <math.h>
 #include <stdlib.h>
 
-typedef struct {
-    int32_t token;
-    float logit;
-} candidate;
-
 struct ws_sampler {
     ws_sample_options o;
     uint64_t state;
     size_t n;
-    candidate *c;
+    ws_candidate *c;
+    /* Of the penalty; NULL without one. */
+    uint32_t *seen;          /* how often each token is among the last */
+    int32_t *last;           /* a ring of repeat_last_n of them, if not all count */
+    size_t n_last, n_tokens; /* its size, and how many there were */
 };
+
+static ws_status open_penalty(ws_sampler *s, ws_error *err) {
+    if (s->o.repeat_penalty <= 0 || s->o.repeat_penalty == 1 || s->o.repeat_last_n == 0) return WS_OK;
+    s->n_last = s->o.repeat_last_n == WS_REPEAT_ALL ? 0 : s->o.repeat_last_n;
+    s->seen = ws_alloc(s->n, sizeof *s->seen, "the sampler's counts", err);
+    s->last = ws_alloc(s->n_last, sizeof *s->last, "the sampler's tokens", err);
+    return s->seen && s->last ? WS_OK : WS_NOMEM;
+}
 
 ws_status ws_sampler_open(ws_sampler **out, const ws_sample_options *o, size_t n, ws_error *err) {
     *out = NULL;
     if (n < 1) return ws_fail(err, WS_USAGE, "a sampler needs a vocabulary");
     ws_sampler *s = ws_alloc(1, sizeof *s, "the sampler", err);
-    candidate *c = ws_alloc(n, sizeof *c, "the sampler's candidates", err);
-    if (!s || !c) {
-        free(s);
-        free(c);
-        return WS_NOMEM;
-    }
-    *s = (ws_sampler){.o = *o, .state = o->seed, .n = n, .c = c};
-    *out = s;
-    return WS_OK;
+    if (!s) return WS_NOMEM;
+    *s = (ws_sampler){.o = *o, .state = o->seed, .n = n};
+    s->c = ws_alloc(n, sizeof *s->c, "the sampler's candidates", err);
+    const ws_status st = s->c ? open_penalty(s, err) : WS_NOMEM;
+    if (st)
+        ws_sampler_close(s);
+    else
+        *out = s;
+    return st;
 }
 
 void ws_sampler_close(ws_sampler *s) {
     if (!s) return;
     free(s->c);
+    free(s->seen);
+    free(s->last);
     free(s);
+}
+
+void ws_sampler_saw(ws_sampler *s, int32_t token) {
+    if (!s->seen || token < 0 || (size_t)token >= s->n) return;
+    if (s->n_last) {
+        int32_t *place = &s->last[s->n_tokens % s->n_last];
+        if (s->n_tokens >= s->n_last) s->seen[*place]--;
+        *place = token;
+    }
+    s->n_tokens++;
+    s->seen[token]++;
+}
+
+static void penalize(const ws_sampler *s, float *logits) {
+    const double by = s->o.repeat_penalty;
+    for (size_t i = 0; s->seen && i < s->n; i++)
+        if (s->seen[i]) logits[i] = (float)((double)logits[i] * (logits[i] > 0 ? 1 / by : by));
 }
 
 /* SplitMix64 (Steele, Lea and Flood 2014); the top 53 bits as a number in [0, 1). */
@@ -54,13 +80,13 @@ static int32_t most_probable(const float *logits, size_t n) {
 }
 
 static int by_logit(const void *a, const void *b) {
-    const candidate *x = a, *y = b;
+    const ws_candidate *x = a, *y = b;
     if (x->logit != y->logit) return x->logit > y->logit ? -1 : 1;
     return x->token < y->token ? -1 : 1;
 }
 
 /* How many of the n sorted candidates stay under top_p: the first ones up to that share of the probability. */
-static size_t keep_top_p(const candidate *c, size_t n, double top_p) {
+static size_t keep_top_p(const ws_candidate *c, size_t n, double top_p) {
     double total = 0, sum = 0;
     size_t kept = 0;
     for (size_t i = 0; i < n; i++) total += exp(c[i].logit - c[0].logit);
@@ -68,7 +94,7 @@ static size_t keep_top_p(const candidate *c, size_t n, double top_p) {
     return kept;
 }
 
-static size_t keep_min_p(const candidate *c, size_t n, double min_p) {
+static size_t keep_min_p(const ws_candidate *c, size_t n, double min_p) {
     size_t kept = 1;
     while (kept < n && exp(c[kept].logit - c[0].logit) >= min_p) kept++;
     return kept;
@@ -85,28 +111,29 @@ static int32_t draw(ws_sampler *s, size_t n) {
     return s->c[n - 1].token;
 }
 
-/* The k most probable tokens, sorted: each token is put in its place among the best so far. */
-static void collect_best(ws_sampler *s, const float *logits, size_t k) {
+/* Each token is put in its place among the best so far. */
+void ws_best_candidates(const float *logits, size_t n, size_t k, ws_candidate *out) {
     size_t kept = 0;
-    for (size_t i = 0; i < s->n; i++) {
-        if (kept == k && logits[i] <= s->c[k - 1].logit) continue;
+    for (size_t i = 0; i < n && k > 0; i++) {
+        if (kept == k && logits[i] <= out[k - 1].logit) continue;
         size_t at = kept < k ? kept++ : k - 1;
-        for (; at > 0 && s->c[at - 1].logit < logits[i]; at--) s->c[at] = s->c[at - 1];
-        s->c[at] = (candidate){(int32_t)i, logits[i]};
+        for (; at > 0 && out[at - 1].logit < logits[i]; at--) out[at] = out[at - 1];
+        out[at] = (ws_candidate){(int32_t)i, logits[i]};
     }
 }
 
 static void collect_all(ws_sampler *s, const float *logits) {
-    for (size_t i = 0; i < s->n; i++) s->c[i] = (candidate){(int32_t)i, logits[i]};
+    for (size_t i = 0; i < s->n; i++) s->c[i] = (ws_candidate){(int32_t)i, logits[i]};
     qsort(s->c, s->n, sizeof *s->c, by_logit);
 }
 
-int32_t ws_sample(ws_sampler *s, const float *logits) {
+int32_t ws_sample(ws_sampler *s, float *logits) {
     enum { FEW = 512 }; /* so many are quicker inserted than all sorted */
+    penalize(s, logits);
     if (s->o.temp <= 0) return most_probable(logits, s->n);
     size_t n = s->o.top_k > 0 && s->o.top_k < s->n ? s->o.top_k : s->n;
     if (n <= FEW)
-        collect_best(s, logits, n);
+        ws_best_candidates(logits, s->n, n, s->c);
     else
         collect_all(s, logits);
     if (s->o.top_p < 1) n = keep_top_p(s->c, n, s->o.top_p);

@@ -300,6 +300,26 @@ class Json(CliCase):
         for args in (["-p", "many"], ["-p", "0", "-n", "0"], ["--perplexity", "x"]):
             self.assertEqual(run("infer", model, "--bench", *args).returncode, 2, args)
 
+    def test_generation(self):
+        model = self.dir / "model.gguf"
+        run("convert", MODEL, model, "-q")
+        greedy = [model, "-n", "12", "--temp", "0"]
+        out = json.loads(run("infer", *greedy, "-p", "The cat", "--logprobs", "3", "--json").stdout)
+        self.assertEqual(run("infer", *greedy, "-p", "The cat").stdout.decode(), out["text"])
+        self.assertEqual([p["token"] for p in out["logprobs"]], out["tokens"])
+        for p in out["logprobs"]:
+            self.assertEqual([t["token"] for t in p["top"]][0], p["token"])
+            self.assertLessEqual([t["logprob"] for t in p["top"]][0], 0)
+        prompt = self.file("prompt.txt", b"The cat\n")
+        for args, given in ((["-f", prompt], b""), (["-f", "-"], b"The cat\n"), ([], b"The cat")):
+            again = run("infer", *greedy, *args, "--json", input=given)
+            self.assertEqual(json.loads(again.stdout)["tokens"], out["tokens"], args)
+        far = json.loads(run("infer", *greedy, "-p", "The cat", "--repeat-penalty", "20", "--json").stdout)
+        self.assertEqual(len(set(far["tokens"])), len(far["tokens"]))
+        timings = run("infer", *greedy, "-p", "The cat").stderr.decode()
+        self.assertRegex(timings, r"prompt: .* tokens/s; generated: .* tokens/s; .* beside the weights")
+        self.assertEqual(run("infer", model, "-p", "x " * 900, "-c", "64").returncode, 1)
+
     def test_imatrix(self):
         model, out, again, dat = (self.dir / name for name in ("model.gguf", "m.gguf", "again.gguf", "m.dat"))
         run("convert", MODEL, model, "--type", "f16", "-q")

@@ -3,6 +3,7 @@
 #include "tiny_model.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -113,4 +114,29 @@ Test(generate, a_prompt_that_fills_the_context_is_refused) {
     cr_assert_eq(generate(&g, &r, &err), WS_LIMIT);
     cr_assert(strstr(err.msg, "6 tokens, which leave no room in a context of 6"), "%s", err.msg);
     cr_assert_null(r.ids.id);
+}
+
+/* Probabilities are those of all tokens together, the best ones come first, and the penalty does not touch them. */
+Test(generate, logprobs) {
+    collected a = {0};
+    ws_generated x;
+    ws_error err = {0};
+    ws_generate_options g = defaults(&a);
+    g.logprobs = true, g.n_logprobs = 1000, g.sample.repeat_penalty = 3, g.sample.repeat_last_n = WS_REPEAT_ALL;
+    cr_assert_eq(generate(&g, &x, &err), WS_OK, "%s", err.msg);
+    cr_assert_eq(x.n_best, TINY_VOCAB);
+    for (size_t i = 0; i < x.ids.n; i++) {
+        const ws_logprob *p = x.logprobs + i * (1 + x.n_best), *own = NULL;
+        double sum = 0;
+        for (size_t k = 1; k <= x.n_best; k++) {
+            sum += exp(p[k].logprob);
+            cr_assert(k == 1 || p[k].logprob <= p[k - 1].logprob);
+            if (p[k].token == x.ids.id[i]) own = &p[k];
+        }
+        cr_assert_float_eq(sum, 1, 1e-6);
+        cr_assert_eq(p->token, x.ids.id[i]);
+        cr_assert(own && own->logprob == p->logprob);
+    }
+    free(x.ids.id);
+    free(x.logprobs);
 }

@@ -2,9 +2,10 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <string.h>
 
 enum { N = 6, DRAWS = 20000 };
-static const float logits[N] = {0, 2, 1, 2, -1, -30};
+static float logits[N] = {0, 2, 1, 2, -1, -30};
 
 static void count_draws(ws_sample_options o, double share[N]) {
     ws_error err = {0};
@@ -87,4 +88,30 @@ Test(sample, a_seed_repeats_and_another_differs) {
     cr_assert_eq(same, 100);
     cr_assert_lt(other, 80);
     ws_sampler_close(a), ws_sampler_close(b), ws_sampler_close(c);
+}
+
+/* The rule of llama.cpp: once per token, whatever its number of places among the last. */
+Test(sample, repeated_tokens_are_penalized) {
+    static const struct {
+        int64_t last_n;
+        float want[N];
+    } cases[] = {
+        {0, {0, 2, 1, 2, -1, -30}},
+        {1, {0, 2, 1, 2, -2, -30}},     /* 4 */
+        {3, {0, 1, 1, 2, -2, -30}},     /* 1 1 4 */
+        {-1, {0, 1, 0.5f, 2, -2, -30}}, /* 2 1 1 4 */
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        float x[N];
+        ws_error err = {0};
+        ws_sampler *s;
+        const ws_sample_options o = {.repeat_penalty = 2, .repeat_last_n = (uint64_t)cases[c].last_n};
+        cr_assert_eq(ws_sampler_open(&s, &o, N, &err), WS_OK);
+        memcpy(x, logits, sizeof x);
+        static const int32_t seen[] = {2, 1, 1, 4};
+        for (int i = 0; i < 4; i++) ws_sampler_saw(s, seen[i]);
+        ws_sample(s, x);
+        for (int i = 0; i < N; i++) cr_assert_float_eq(x[i], cases[c].want[i], 1e-6, "case %zu, token %d", c, i);
+        ws_sampler_close(s);
+    }
 }
