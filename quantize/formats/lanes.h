@@ -6,8 +6,8 @@
  * with one lane (WS_ISA=c: plain scalars) is the definition of the format. What the reference decides with `if` and
  * `break` is decided here per lane with masks (0 or -1 in each lane) and v_select(); a lane whose loop would have
  * ended goes on without being changed. Groups that do not fill a vector repeat their last block in the spare
- * lanes, and only the real ones are stored. The way back, block to floats, has no sums: there the lanes are
- * WS_LANES neighbouring elements of one block.
+ * lanes, and only the real ones are stored. Where there are no sums, lanes may be WS_LANES neighbouring elements of
+ * one block: on the way back to floats, and in the types without a search (elements.h).
  *
  * Equality with ggml rests on:
  *   - IEEE arithmetic in the written order: -ffp-contract=off, no -ffast-math, no flushing of subnormals;
@@ -82,6 +82,11 @@ V_INLINE vi32 vi_clamp(vi32 v, int32_t low, int32_t high) { return vi_max(vi_set
 
 /* === rounding === */
 
+#ifndef V_HAS_TRUNC_ANY
+/* v_trunc(), but the least integer for NaN, as on x86. */
+V_INLINE vi32 v_trunc_any(vf32 f) { return v_trunc(v_select(v_eq(f, f), f, v_set(-0x1p31f))); }
+#endif
+
 /* The reference's rounding to the nearest integer, ties to even: adding 1.5 * 2^23 leaves the integer in the low
  * bits of the sum. Exact for |f| < 2^22; beyond (and for NaN) the bits are whatever they are, in every lane alike. */
 V_INLINE vi32 v_nearest(vf32 f) { return (vi32)(v_bits(f + 0x1.8p23f) & 0x7fffffu) - 0x400000; }
@@ -101,7 +106,31 @@ V_INLINE vf32 v_load(const void *p) {
     return v;
 }
 
+/* Asks for the n bytes that lie V_PREFETCH behind p, to which a row's reader will come. Narrow vectors, which reach
+ * less far ahead by themselves, gain from it; wide ones lose. */
+V_INLINE void v_prefetch(const void *p, size_t n) {
+#ifdef V_PREFETCH
+    for (size_t i = 0; i < n; i += 64) __builtin_prefetch((const void *)((uintptr_t)p + V_PREFETCH + i));
+#else
+    (void)p, (void)n;
+#endif
+}
+
 V_INLINE void v_store(void *p, vf32 v) { memcpy(p, &v, sizeof v); }
+
+#ifndef V_HAS_BYTE_BITS
+/* Bit `bit` of each of 32 bytes, as the bits of a word. */
+V_INLINE uint32_t v_bit_of_bytes(const uint8_t *p, int bit) {
+    uint32_t word = 0;
+    for (int i = 0; i < 32; i += 8) {
+        uint64_t bytes;
+        memcpy(&bytes, p + i, sizeof bytes);
+        /* Bits 0, 8, ... times 2^7 + 2^14 + ...: bits 56 to 63 of the product are those eight, in order. */
+        word |= (uint32_t)((bytes >> bit & 0x0101010101010101u) * 0x0102040810204080u >> 56) << i;
+    }
+    return word;
+}
+#endif
 
 /* The bytes in the low eight bits of v[0..3], as one word per lane. */
 V_INLINE vu32 v_word(const vu32 *v) { return v[0] | v[1] << 8 | v[2] << 16 | v[3] << 24; }
@@ -145,6 +174,11 @@ V_INLINE void v_store_words(void *dst, size_t stride, const vu32 *words, size_t 
     memcpy(dst, words, n * sizeof *words);
 }
 
+#define V_FOUR  1
+#define V_FOURS 1
+V_INLINE vf32 v_four_across(const vf32 *v, vf32 (*op)(vf32 a, vf32 b)) { return (void)op, v[0]; }
+V_INLINE vf32 v_fours_across(const vf32 *v, vf32 (*op)(vf32 a, vf32 b)) { return (void)op, v[0]; }
+
 #else
 
 /* Four vectors of chunks of four: lanes 4 k to 4 k + 3 of v[i] hold elements 0 to 3 of block 4 k + i. Afterwards
@@ -159,6 +193,31 @@ V_INLINE void v_transpose(vf32 *v) {
     v[1] = __builtin_shufflevector(low01, low23, V_QUADS(2, 3, B + 2, B + 3));
     v[2] = __builtin_shufflevector(high01, high23, V_QUADS(0, 1, B, B + 1));
     v[3] = __builtin_shufflevector(high01, high23, V_QUADS(2, 3, B + 2, B + 3));
+}
+
+/* What `op` makes of each of V_FOURS times V_FOUR vectors' lanes, in a lane for each: first in fours, by which a four's
+ * lanes are of the four vectors, then over the fours. */
+#define V_FOUR  4
+#define V_FOURS (WS_LANES / 4)
+V_INLINE vf32 v_four_across(const vf32 *v, vf32 (*op)(vf32 a, vf32 b)) {
+    enum { B = WS_LANES };
+    vf32 half[2];
+    for (int i = 0; i < 2; i++)
+        half[i] = op(__builtin_shufflevector(v[2 * i], v[2 * i + 1], V_QUADS(0, 2, B, B + 2)),
+                     __builtin_shufflevector(v[2 * i], v[2 * i + 1], V_QUADS(1, 3, B + 1, B + 3)));
+    return op(__builtin_shufflevector(half[0], half[1], V_QUADS(0, 2, B, B + 2)),
+              __builtin_shufflevector(half[0], half[1], V_QUADS(1, 3, B + 1, B + 3)));
+}
+
+V_INLINE vf32 v_fours_across(vf32 *v, vf32 (*op)(vf32 a, vf32 b)) {
+    (void)op;
+#ifdef V_EVEN_QUADS
+    for (int k = V_FOURS / 2; k; k /= 2)
+        for (int i = 0; i < k; i++)
+            v[i] = op(__builtin_shufflevector(v[2 * i], v[2 * i + 1], V_EVEN_QUADS),
+                      __builtin_shufflevector(v[2 * i], v[2 * i + 1], V_ODD_QUADS));
+#endif
+    return v[0];
 }
 
 /* WS_LANES blocks of n floats, n a multiple of 4: x[i] becomes element i of each. */

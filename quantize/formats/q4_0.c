@@ -10,12 +10,18 @@ static inline void store(const vu32 *q, vu32 half_d, uint8_t *y, size_t live) {
     v_store_words(y + offsetof(ws_q4_0, qs), sizeof(ws_q4_0), words, 4, live);
 }
 
-static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
-    const vf32 d = v_extreme(x, 32) / -8.0f;
-    const vf32 inverse = v_inverse(d), middle = v_middle(d, inverse, 8.5f);
-    vu32 q[32];
-    for (int i = 0; i < 32; i++) q[i] = v_whole(x[i] * inverse + middle, 15);
-    store(q, v_half(d), y, live);
+static inline block_scales measure(const float *x) {
+    const vf32 d = blocks_extreme(x) / -8.0f, inverse = v_inverse(d);
+    return (block_scales){inverse, v_middle(d, inverse, 8.5f), v_half(d)};
+}
+
+V_INLINE vf32 scaled(vf32 x, float inverse, float middle) { return x * inverse + middle; }
+
+static inline void quantize(const float *x, const block_scales *s, uint8_t *y) {
+    uint8_t q[32 * WS_LANES];
+    blocks_quants(q, x, 32, s, scaled, 0, 15);
+    v_store_halves(y, sizeof(ws_q4_0), s->stored, WS_LANES);
+    for (int b = 0; b < WS_LANES; b++, y += sizeof(ws_q4_0)) pack_4_bits(y + offsetof(ws_q4_0, qs), q + 32 * b);
 }
 
 static inline void quantize_weighted(const vf32 *x, const vf32 *w, uint8_t *y, size_t live) {
@@ -26,7 +32,7 @@ static inline void quantize_weighted(const vf32 *x, const vf32 *w, uint8_t *y, s
 }
 
 void WS_FN(q4_0, from_float)(const float *x, void *y, size_t n_blocks) {
-    each_group(x, y, n_blocks, 32, sizeof(ws_q4_0), quantize);
+    each_group_in_place(x, y, n_blocks, 32, sizeof(ws_q4_0), measure, quantize);
 }
 
 void WS_FN(q4_0, from_float_weighted)(const float *x, const float *weights, void *y, size_t n_rows, size_t row_blocks) {

@@ -10,13 +10,19 @@ static inline void store(const vu32 *q, vf32 d, vf32 min, uint8_t *y, size_t liv
     v_store_words(y, sizeof(ws_q5_1), words, 6, live);
 }
 
-static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
-    const ws_range range = v_range(x);
+static inline block_scales measure(const float *x) {
+    const ws_range range = blocks_min_max(x);
     const vf32 d = (range.max - range.min) / 31.0f;
-    const vf32 inverse = v_inverse(d);
-    vu32 q[32];
-    for (int i = 0; i < 32; i++) q[i] = v_whole((x[i] - range.min) * inverse + 0.5f, 31);
-    store(q, d, range.min, y, live);
+    return (block_scales){v_inverse(d), range.min, v_half(d) | v_half(range.min) << 16};
+}
+
+V_INLINE vf32 scaled(vf32 x, float inverse, float min) { return (x - min) * inverse + 0.5f; }
+
+static inline void quantize(const float *x, const block_scales *s, uint8_t *y) {
+    uint8_t q[32 * WS_LANES];
+    blocks_quants(q, x, 32, s, scaled, 0, 31);
+    v_store_words(y, sizeof(ws_q5_1), &s->stored, 1, WS_LANES);
+    for (int b = 0; b < WS_LANES; b++, y += sizeof(ws_q5_1)) pack_5_bits(y + offsetof(ws_q5_1, qh), q + 32 * b);
 }
 
 static inline void quantize_weighted(const vf32 *x, const vf32 *w, uint8_t *y, size_t live) {
@@ -28,7 +34,7 @@ static inline void quantize_weighted(const vf32 *x, const vf32 *w, uint8_t *y, s
 }
 
 void WS_FN(q5_1, from_float)(const float *x, void *y, size_t n_blocks) {
-    each_group(x, y, n_blocks, 32, sizeof(ws_q5_1), quantize);
+    each_group_in_place(x, y, n_blocks, 32, sizeof(ws_q5_1), measure, quantize);
 }
 
 void WS_FN(q5_1, from_float_weighted)(const float *x, const float *weights, void *y, size_t n_rows, size_t row_blocks) {

@@ -2,23 +2,7 @@
 #ifndef WS_SIMPLE_H
 #define WS_SIMPLE_H
 
-#include "kernels.h"
-
-#include <float.h>
-
-typedef struct {
-    vf32 min, max;
-} ws_range;
-
-/* The range of 32 elements, NaNs passed over; in four quarters, as v_extreme(). */
-V_INLINE ws_range v_range(const vf32 *x) {
-    ws_range r[4];
-    for (int k = 0; k < 4; k++) r[k] = (ws_range){v_set(FLT_MAX), v_set(-FLT_MAX)};
-    for (int i = 0; i < 8; i++)
-        for (int k = 0; k < 4; k++) r[k] = (ws_range){v_min(x[8 * k + i], r[k].min), v_max(x[8 * k + i], r[k].max)};
-    for (int k = 1; k < 4; k++) r[0] = (ws_range){v_min(r[k].min, r[0].min), v_max(r[k].max, r[0].max)};
-    return r[0];
-}
+#include "elements.h"
 
 /* 1/d, but 0 where that is infinite: for d = 0, as in the reference, and for d below 2^-128. There the reference
  * multiplies by infinity; the products, infinite or NaN, become the integer 0 on x86. */
@@ -32,10 +16,21 @@ V_INLINE vf32 v_middle(vf32 d, vf32 inverse, float middle) {
     return v_select(v_eq(inverse, v_set(0)) & v_ne(d, v_set(0)), v_set(0), v_set(middle));
 }
 
-/* The whole part of f, bounded to 0..max; NaN gives 0. */
-V_INLINE vu32 v_whole(vf32 f, float max) { return (vu32)v_trunc(v_min(v_max(f, v_set(0)), v_set(max))); }
+/* 32 quants of 4 bits as 16 bytes, element i beside i + 16. */
+V_INLINE void pack_4_bits(uint8_t *out, const uint8_t *q) {
+    const bytes_16 packed = load_16(q) | load_16(q + 16) << 4;
+    memcpy(out, &packed, sizeof packed);
+}
 
-/* 32 quants of 4 bits as 4 words, element i beside i + 16. */
+/* 32 quants of 5 bits as 20 bytes: their bits 4, then as above. */
+V_INLINE void pack_5_bits(uint8_t *out, const uint8_t *q) {
+    const uint32_t high = v_bit_of_bytes(q, 4);
+    const bytes_16 packed = (load_16(q) & 0x0f0f0f0fu) | (load_16(q + 16) & 0x0f0f0f0fu) << 4;
+    memcpy(out, &high, sizeof high);
+    memcpy(out + 4, &packed, sizeof packed);
+}
+
+/* In lanes: 32 quants of 4 bits as 4 words, element i beside i + 16. */
 V_INLINE void v_pack_4_bits(vu32 *words, const vu32 *q) {
     for (int i = 0; i < 4; i++) words[i] = v_word(q + 4 * i) | v_word(q + 4 * i + 16) << 4;
 }

@@ -127,6 +127,12 @@ V_INLINE vf32 v_each_quad(const float *p) {
 }
 
 #ifndef V_HAS_OWN_WORDS
+/* V_BYTES integers, so many that they fill a vector or some, each bounded to low..high, as bytes. */
+#define V_BYTES WS_LANES
+V_INLINE void v_store_bounded(uint8_t *p, const vi32 *v, int8_t low, int8_t high) {
+    for (int i = 0; i < WS_LANES; i++) p[i] = (uint8_t)((*v)[i] < low ? low : (*v)[i] > high ? high : (*v)[i]);
+}
+
 /* Each lane takes one of its four: that which the low two bits of its index name. */
 V_INLINE vf32 v_quad_lookup(vf32 quads, vu32 index) {
     vf32 v;

@@ -4,7 +4,8 @@
 
 #include <immintrin.h>
 
-#define WS_LANES 8
+#define WS_LANES   8
+#define V_PREFETCH 6144
 #define V_HAS_STORE_LANES
 #include "types.h"
 
@@ -51,6 +52,26 @@ V_INLINE vu32 v_load_u8(const void *p) { return (vu32)_mm256_cvtepu8_epi32(_mm_l
 V_INLINE vi32 v_load_i8(const void *p) { return (vi32)_mm256_cvtepi8_epi32(_mm_loadu_si64(p)); }
 V_INLINE vu32 v_load_u16(const void *p) { return (vu32)_mm256_cvtepu16_epi32(_mm_loadu_si128(p)); }
 V_INLINE void v_store_u16(void *p, vu32 v) { _mm_storeu_si128(p, low_halves(v)); }
+
+#define V_HAS_TRUNC_ANY
+V_INLINE vi32 v_trunc_any(vf32 f) { return (vi32)_mm256_cvttps_epi32(f); }
+
+#define V_BYTES 32
+V_INLINE void v_store_bounded(uint8_t *p, const vi32 *v, int8_t low,
+                              int8_t high) { /* packs in fours, hence the shuffle */
+    const __m256i a = _mm256_packs_epi32((__m256i)v[0], (__m256i)v[1]);
+    const __m256i b = _mm256_packs_epi32((__m256i)v[2], (__m256i)v[3]);
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(a, b), order);
+    const __m256i above = _mm256_max_epi8(bytes, _mm256_set1_epi8(low));
+    _mm256_storeu_si256((void *)p, _mm256_min_epi8(above, _mm256_set1_epi8(high)));
+}
+
+#define V_HAS_BYTE_BITS
+V_INLINE uint32_t v_bit_of_bytes(const uint8_t *p, int bit) {
+    const __m256i highest = _mm256_slli_epi16(_mm256_loadu_si256((const void *)p), 7 - bit);
+    return (uint32_t)_mm256_movemask_epi8(highest);
+}
 
 V_INLINE void vp_store_lanes(uint32_t *p, vu32 v, unsigned begin, unsigned end) {
     const vi32 lane = {0, 1, 2, 3, 4, 5, 6, 7};

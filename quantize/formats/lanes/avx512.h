@@ -44,6 +44,25 @@ V_INLINE vi32 v_load_i8(const void *p) { return (vi32)_mm512_cvtepi8_epi32(_mm_l
 V_INLINE vu32 v_load_u16(const void *p) { return (vu32)_mm512_cvtepu16_epi32(_mm256_loadu_si256(p)); }
 V_INLINE void v_store_u16(void *p, vu32 v) { _mm256_storeu_si256(p, _mm512_cvtepi32_epi16((__m512i)v)); }
 
+#define V_HAS_TRUNC_ANY
+V_INLINE vi32 v_trunc_any(vf32 f) { return (vi32)_mm512_cvttps_epi32(f); }
+
+#define V_BYTES 64
+V_INLINE void v_store_bounded(uint8_t *p, const vi32 *v, int8_t low,
+                              int8_t high) { /* packs in fours, hence the shuffle */
+    const __m512i a = _mm512_packs_epi32((__m512i)v[0], (__m512i)v[1]);
+    const __m512i b = _mm512_packs_epi32((__m512i)v[2], (__m512i)v[3]);
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i bytes = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(a, b));
+    const __m512i above = _mm512_max_epi8(bytes, _mm512_set1_epi8(low));
+    _mm512_storeu_si512(p, _mm512_min_epi8(above, _mm512_set1_epi8(high)));
+}
+
+#define V_HAS_BYTE_BITS
+V_INLINE uint32_t v_bit_of_bytes(const uint8_t *p, int bit) {
+    return _mm256_test_epi8_mask(_mm256_loadu_si256((const void *)p), _mm256_set1_epi8((char)(1 << bit)));
+}
+
 V_INLINE size_t v_compress(uint32_t *out, vu32 v, vi32 mask) {
     const __mmask16 bits = _mm512_movepi32_mask((__m512i)mask);
     _mm512_storeu_si512(out, _mm512_maskz_compress_epi32(bits, (__m512i)v));

@@ -27,6 +27,14 @@ V_INLINE vu32 v_select_less(vf32 a, vf32 b, vu32 yes, vu32 no) {
 }
 V_INLINE int v_any(vi32 mask) { return vmaxvq_u32((uint32x4_t)mask) != 0; }
 
+#define V_BYTES 16
+V_INLINE void v_store_bounded(uint8_t *p, const vi32 *v, int8_t low, int8_t high) {
+    const int16x8_t a = vcombine_s16(vqmovn_s32((int32x4_t)v[0]), vqmovn_s32((int32x4_t)v[1]));
+    const int16x8_t b = vcombine_s16(vqmovn_s32((int32x4_t)v[2]), vqmovn_s32((int32x4_t)v[3]));
+    const int8x16_t bytes = vcombine_s8(vqmovn_s16(a), vqmovn_s16(b));
+    vst1q_s8((int8_t *)p, vminq_s8(vmaxq_s8(bytes, vdupq_n_s8(low)), vdupq_n_s8(high)));
+}
+
 V_INLINE vf32 v_quad_lookup(vf32 quads, vu32 index) {
     const vu32 bytes = (index & 3u) * 0x04040404u + 0x03020100u;
     return (vf32)vqtbl1q_u8((uint8x16_t)quads, (uint8x16_t)bytes);

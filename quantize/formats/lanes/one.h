@@ -40,6 +40,11 @@ V_INLINE void v_store_u16(void *p, vu32 v) {
     memcpy(p, &low, sizeof low);
 }
 
+#define V_BYTES 1
+V_INLINE void v_store_bounded(uint8_t *p, const vi32 *v, int8_t low, int8_t high) {
+    *p = (uint8_t)vi_max(low, vi_min(high, *v));
+}
+
 V_INLINE uint32_t v_bits_lt(vf32 a, vf32 b) { return a < b; }
 V_INLINE vu32 vu_add_lt(vu32 sum, vf32 a, vf32 b, uint32_t term) { return a < b ? sum + term : sum; }
 
