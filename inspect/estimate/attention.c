@@ -52,6 +52,8 @@ static ws_node *store_v(ws_builder *b, ws_node *v, ws_node *ids, unsigned layer)
 static ws_node *with_flash(ws_builder *b, ws_node *q, ws_node *k, ws_node *v, ws_node *mask, ws_node *sinks,
                            ws_node *v_up, unsigned layer) {
     ws_graph *g = b->g;
+    if (k->type == WS_TYPE_F32) k = ws_op_cast(g, k, WS_TYPE_F16);
+    if (v->type == WS_TYPE_F32) v = ws_op_cast(g, v, WS_TYPE_F16);
     ws_node *x = ws_op_flash_attn(g, q, k, v, mask, sinks);
     x->layer = (int16_t)layer;
     if (v_up) {
@@ -105,9 +107,25 @@ static ws_node *rotate(ws_builder *b, ws_node *x, ws_node *rotation) {
     return ws_op_reshape(g, ws_op_mul_mat(g, rotation, y), x->ne[0], x->ne[1], x->ne[2], x->ne[3]);
 }
 
+static ws_node *project(ws_builder *b, ws_node *x, unsigned layer) {
+    return ws_build_bias(b, ws_mul_mat(b, "blk.%u.attn_output.weight", layer, x), "blk.%u.attn_output.bias", layer);
+}
+
+static ws_node *without_cache(ws_builder *b, ws_node *q, ws_node *k, ws_node *v, unsigned layer) {
+    ws_graph_expand(b->g, q);
+    ws_graph_expand(b->g, k);
+    ws_graph_expand(b->g, v);
+    const ws_cache_inputs *in = b->bp->layers[layer].sliding ? &b->sliding : &b->full;
+    return ws_build_scores(b, q, k, v, in->mask, NULL, NULL, layer);
+}
+
 ws_node *ws_build_attention(ws_builder *b, ws_node *q, ws_node *k, ws_node *v, unsigned layer, bool bare) {
     ws_graph *g = b->g;
     const ws_bp_layer *l = &b->bp->layers[layer];
+    if (b->bp->style->traits & WS_NO_CACHE) {
+        ws_node *x = without_cache(b, q, k, v, layer);
+        return bare ? x : project(b, x, layer);
+    }
     if (l->cache_of < 0 || !b->k[l->cache_of] || !b->v[l->cache_of]) {
         ws_graph_fail(g, WS_FORMAT, "layer %u attends, but has no cache", layer);
         return &g->dummy;
@@ -126,9 +144,7 @@ ws_node *ws_build_attention(ws_builder *b, ws_node *q, ws_node *k, ws_node *v, u
     ws_node *view_of_k = ws_view_k(b, layer);
     ws_node *x = ws_build_scores(b, q, view_of_k, view_v(b, layer), in->mask, sinks, NULL, layer);
     x = rotate(b, x, in->v_rotation);
-    if (bare) return x;
-    x = ws_mul_mat(b, "blk.%u.attn_output.weight", layer, x);
-    return ws_build_bias(b, x, "blk.%u.attn_output.bias", layer);
+    return bare ? x : project(b, x, layer);
 }
 
 /* ---- states ---- */

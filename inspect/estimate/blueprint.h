@@ -14,6 +14,7 @@ typedef enum {
     WS_FAMILY_GEMMA4,
     WS_FAMILY_MAMBA,
     WS_FAMILY_HYBRID,    /* Mamba 2 or short convolutions, and attention between them */
+    WS_FAMILY_BERT,      /* norms behind attention and feed-forward; no cache, no logits */
     WS_FAMILY_DELTA_NET, /* Qwen3-Next and Qwen3.5: gated delta net, every n-th layer attends */
 } ws_family;
 
@@ -63,6 +64,9 @@ enum {
     WS_MID_RESIDUAL_FIRST = 1LL << 43, /* residual + attention, but feed-forward + residual */
     WS_NO_FLASH = 1LL << 44,           /* llama.cpp refuses flash attention */
     WS_MAY_BE_PARALLEL = 1LL << 41,    /* the file says if feed-forward and attention stand side by side */
+    WS_NO_CACHE = 1LL << 45,           /* attention within the batch; nothing is remembered */
+    WS_ALL_SCALED = 1LL << 47,         /* MiniCPM 3: what is added to the residual, and the last hidden state */
+    WS_NO_LOGITS = 1LL << 46,          /* the result is the last hidden state */
     /* of hybrids; these bits mean nothing to others */
     WS_SHORT_CONV = WS_PARALLEL,                  /* convolutions of a few tokens, no other state */
     WS_ONE_THING = WS_PARALLEL_ATTN_FIRST,        /* a layer is a state, attention or feed-forward, with one norm */
@@ -128,11 +132,11 @@ enum { WS_MAX_MODEL_LAYERS = 1024 };
 WS_MUST_CHECK ws_status ws_blueprint_from_gguf(ws_blueprint **out, ws_gguf *g, ws_error *err);
 void ws_blueprint_close(ws_blueprint *bp); /* NULL is fine */
 
-/* Does the layer read a cache of its own or of another layer? */
+/* Does the layer read a cache, its own or another layer's? */
 static inline bool ws_layer_attends(const ws_blueprint *bp, size_t layer) {
     const ws_bp_layer *l = &bp->layers[layer];
     const bool both = bp->style->family == WS_FAMILY_HYBRID && bp->style->traits & WS_STATES_AND_ATTENTION;
-    return l->n_head_kv && (!l->recurrent || both);
+    return l->n_head_kv && (!l->recurrent || both) && !(bp->style->traits & WS_NO_CACHE);
 }
 
 /* By name; NULL when there is none. The second form puts the layer into a name with one %u. */

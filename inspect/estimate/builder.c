@@ -140,6 +140,12 @@ ws_cache_inputs ws_build_cache_inputs(ws_builder *b, bool sliding, bool k_only) 
 
 void ws_build_inputs(ws_builder *b) {
     ws_build_positions(b);
+    if (b->bp->style->traits & WS_NO_CACHE) {
+        const ws_dtype type = b->p->flash_attn ? WS_TYPE_F16 : WS_TYPE_F32;
+        b->full.mask = ws_op_input(b->g, type, b->p->n_tokens, b->p->n_tokens, 1, 1);
+        b->sliding.mask = ws_op_input(b->g, type, b->p->n_tokens, b->p->n_tokens, 1, 1);
+        return;
+    }
     b->full = ws_build_cache_inputs(b, false, false);
     if (b->p->any_sliding) b->sliding = ws_build_cache_inputs(b, true, false);
 }
@@ -209,7 +215,7 @@ ws_node *ws_build_ffn(ws_builder *b, ws_node *x, const char *infix, unsigned lay
     ws_node *up = ffn_half(b, x, "up", infix, layer);
     if (ws_weight(b, ffn_name(name, "gate", infix, "weight"), layer))
         x = ws_op_glu(b->g, ffn_half(b, x, "gate", infix, layer), up);
-    else if (b->bp->style->traits & WS_MERGED_GATE)
+    else if (b->bp->style->traits & WS_MERGED_GATE && up->ne[0] != b->bp->layers[layer].n_ff)
         x = ws_op_glu(b->g, up, NULL);
     else
         x = ws_op_unary(b->g, WS_UNARY_OTHER, up);

@@ -50,6 +50,7 @@ void ws_build_gemma4(ws_builder *b);
 void ws_build_mamba(ws_builder *b);
 void ws_build_delta_net(ws_builder *b);
 void ws_build_hybrid(ws_builder *b);
+void ws_build_bert(ws_builder *b);
 
 /* ---- pieces ---- */
 

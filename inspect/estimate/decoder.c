@@ -38,7 +38,7 @@ static qkv separate(ws_builder *b, ws_node *x, const ws_bp_layer *l, unsigned la
     qkv r = {projected(b, x, "blk.%u.attn_q.weight", "blk.%u.attn_q.bias", layer),
              projected(b, x, "blk.%u.attn_k.weight", "blk.%u.attn_k.bias", layer),
              projected(b, x, "blk.%u.attn_v.weight", "blk.%u.attn_v.bias", layer)};
-    if (traits(b) & WS_PRE_NORM_SPLIT) {
+    if (traits(b) & WS_PRE_NORM_SPLIT && ws_weight(b, "blk.%u.attn_q_norm.weight", layer)) {
         r.q = ws_build_norm(b, r.q, "blk.%u.attn_q_norm", (int)layer);
         r.k = ws_build_norm(b, r.k, "blk.%u.attn_k_norm", (int)layer);
     }

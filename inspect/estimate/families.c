@@ -23,6 +23,11 @@ void ws_build_logits(ws_builder *b, ws_node *x, bool rows_dropped) {
     if (norm_first) x->flags |= WS_NODE_OUTPUT;
     if (!rows_dropped && norm_first) x = drop_rows(b, x);
     x->flags |= WS_NODE_OUTPUT;
+    if (traits & WS_ALL_SCALED) x = scale(b, x);
+    if (traits & WS_NO_LOGITS) {
+        ws_graph_expand(b->g, x);
+        return;
+    }
     ws_node *head = ws_weight(b, "output.weight", 0);
     if (!head) head = ws_weight_on(b, "token_embd.weight", b->p->output_backend);
     if (!head) return;
@@ -42,6 +47,7 @@ static void build(ws_builder *b) {
     case WS_FAMILY_GEMMA4: ws_build_gemma4(b); break;
     case WS_FAMILY_MAMBA: ws_build_mamba(b); break;
     case WS_FAMILY_HYBRID: ws_build_hybrid(b); break;
+    case WS_FAMILY_BERT: ws_build_bert(b); break;
     case WS_FAMILY_DELTA_NET: ws_build_delta_net(b); break;
     }
 }
@@ -125,10 +131,14 @@ static ws_node *latent_attention(ws_builder *b, ws_node *x, unsigned il) {
 
 static ws_node *latent_layer(ws_builder *b, ws_node *x, unsigned il) {
     ws_node *y = latent_attention(b, ws_build_norm(b, x, "blk.%u.attn_norm", (int)il), il);
+    const bool scaled = b->bp->style->traits & WS_ALL_SCALED;
     if (il == b->bp->n_layer - 1) y = drop_rows(b, y), x = drop_rows(b, x);
-    ws_node *mid = same(b, WS_OP_ADD, y, x);
+    ws_node *mid = same(b, WS_OP_ADD, scaled ? scale(b, y) : y, x);
     y = ws_build_norm(b, mid, "blk.%u.ffn_norm", (int)il);
-    if (!ws_weight(b, "blk.%u.ffn_gate_inp.weight", il)) return same(b, WS_OP_ADD, ws_build_ffn(b, y, "", il), mid);
+    if (!ws_weight(b, "blk.%u.ffn_gate_inp.weight", il)) {
+        y = ws_build_ffn(b, y, "", il);
+        return same(b, WS_OP_ADD, scaled ? scale(b, y) : y, mid);
+    }
     ws_node *sum = ws_build_experts(b, y, NULL, il);
     if (ws_weight(b, "blk.%u.ffn_up_shexp.weight", il)) sum = same(b, WS_OP_ADD, sum, ws_build_ffn(b, y, "_shexp", il));
     return same(b, WS_OP_ADD, sum, mid);

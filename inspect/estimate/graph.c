@@ -217,6 +217,13 @@ ws_node *ws_op_scale_inplace(ws_graph *g, ws_node *a) {
     return n;
 }
 
+ws_node *ws_op_cast(ws_graph *g, ws_node *a, ws_dtype type) {
+    ws_node *n = ws_op_same(g, WS_OP_CPY, a, NULL);
+    n->type = type;
+    pack(g, n);
+    return n;
+}
+
 ws_node *ws_op_cont(ws_graph *g, ws_node *a) { return ws_op_cont_4d(g, a, a->ne[0], a->ne[1], a->ne[2], a->ne[3]); }
 
 ws_node *ws_op_cont_4d(ws_graph *g, ws_node *a, uint64_t ne0, uint64_t ne1, uint64_t ne2, uint64_t ne3) {

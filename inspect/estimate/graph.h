@@ -141,6 +141,7 @@ ws_node *ws_op_get_rows(ws_graph *g, ws_node *a, ws_node *ids);
 ws_node *ws_op_set_rows(ws_graph *g, ws_node *a, ws_node *b, ws_node *ids);
 ws_node *ws_op_cpy(ws_graph *g, ws_node *a, ws_node *b);
 ws_node *ws_op_scale_inplace(ws_graph *g, ws_node *a);
+ws_node *ws_op_cast(ws_graph *g, ws_node *a, ws_dtype type);
 ws_node *ws_op_cont(ws_graph *g, ws_node *a);
 ws_node *ws_op_cont_4d(ws_graph *g, ws_node *a, uint64_t ne0, uint64_t ne1, uint64_t ne2, uint64_t ne3);
 ws_node *ws_op_concat(ws_graph *g, ws_node *a, ws_node *b, int dim);

@@ -54,6 +54,9 @@ static int8_t tensor_backend(const ws_placement *p, const ws_blueprint *bp, cons
     if (layer >= 0 && (uint64_t)layer < o->n_cpu_moe && ws_is_expert_tensor(name)) return cpu;
     if (layer >= 0) return p->layer[layer];
     if (starts_with_one(name, input_tensors)) return cpu;
+    /* LFM2's output norm */
+    if (bp->style->traits & WS_SHORT_CONV && bp->style->family == WS_FAMILY_HYBRID && strstr(name, "token_embd_norm"))
+        return p->output;
     return starts_with_one(name, output_tensors) ? p->output : p->layer[0];
 }
 

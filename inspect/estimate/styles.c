@@ -8,6 +8,8 @@
 #define LLAMA4    (WS_WEIGHT_BEFORE | WS_ROPE_3_OF_4 | WS_ATTN_SCALE | WS_QK_RMS | WS_FIXED_WINDOW)
 #define PHI3      (WS_SCALED_Q | WS_MERGED_GATE | WS_RESIDUAL_FIRST | WS_NORM_EXPERTS)
 #define LATE_NORM (WS_LATE_ROWS | WS_NORM_OUTPUT_KEPT)
+#define ENCODER   (WS_NO_CACHE | WS_NO_LOGITS)
+#define BERT      (ENCODER | WS_LAYER_NORM | WS_PRE_NORM_SPLIT)
 #define NEMOTRON  (WS_ONE_THING | WS_NO_ROPE | WS_LATE_ROWS | WS_NORM_OUTPUT_KEPT | WS_GELU | MOE_KEYS)
 
 static const ws_style styles[] = {
@@ -121,6 +123,20 @@ static const ws_style styles[] = {
     {"muse-glimmer", WS_FAMILY_DECODER, WS_EMBD_NORM | WS_ROPE_IF_SLIDING, 4, 0},
     {"paddleocr", WS_FAMILY_DECODER, WS_FOUR_POSITIONS, 0, 0},
     {"hunyuan_vl", WS_FAMILY_DECODER, WS_SECTIONS, 0, 0},
+    {"dream", WS_FAMILY_DECODER, WS_NO_CACHE, 0, 0},
+    {"llada", WS_FAMILY_DECODER, WS_NO_CACHE, 0, 0},
+    {"llada-moe", WS_FAMILY_DECODER, WS_NO_CACHE, 0, 0},
+    {"rnd1", WS_FAMILY_DECODER, WS_NO_CACHE | WS_NORM_EXPERTS, 0, 0},
+    {"eurobert", WS_FAMILY_DECODER, ENCODER, 0, 0},
+    {"neo-bert", WS_FAMILY_DECODER, ENCODER | WS_MERGED_GATE, 0, 0},
+    {"modern-bert", WS_FAMILY_DECODER, ENCODER | WS_LAYER_NORM | WS_EMBD_NORM | WS_MERGED_GATE | WS_DENSE_FIRST, 3, 0},
+    {"gemma-embedding", WS_FAMILY_DECODER, ENCODER | WS_SCALED_EMBD | WS_SCALED_Q, 6, 0},
+    {"bert", WS_FAMILY_BERT, BERT | WS_NO_ROPE, 0, 0},
+    {"jina-bert-v2", WS_FAMILY_BERT, BERT | WS_NO_ROPE | WS_MERGED_GATE, 0, 0},
+    {"jina-bert-v3", WS_FAMILY_BERT, BERT, 0, 0},
+    {"nomic-bert", WS_FAMILY_BERT, BERT, 0, 0},
+    {"nomic-bert-moe", WS_FAMILY_BERT, BERT, 0, 0},
+    {"minicpm3", WS_FAMILY_LATENT, WS_SCALED_EMBD | WS_ALL_SCALED, 0, 0},
     {"mistral4", WS_FAMILY_LATENT, WS_EXPERTS_BY_KEY | WS_NORM_OUTPUT_KEPT, 0, 0},
 };
 

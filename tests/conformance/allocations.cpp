@@ -1,6 +1,7 @@
 // What llama.cpp allocates on the CPU, for check_vram_archs.py. Compiled against the reference's sources and libraries.
-//   allocations make FOLDER VOCABULARY   headers of llama.cpp's own small test models, one per architecture; the files
-//                                        are sparse: no weights are needed
+//   allocations make FOLDER KIND         headers of llama.cpp's own small test models, one per architecture; the files
+//                                        are sparse: no weights are needed. KIND: full, wide (a larger vocabulary), lean
+//                                        (tied embeddings, no biases, fewer KV heads, more and smaller experts)
 //   allocations measure FILE...          one JSON line per file and set of options
 // A child process per model: llama.cpp aborts on what it cannot build.
 #define main archs_main
@@ -75,11 +76,16 @@ bool is_factor(const std::string & name) {
     return name.size() > 6 && name.compare(name.size() - 6, 6, ".scale") == 0;
 }
 
-void save(gguf_context * meta, const llama_model & model, const std::string & path) {
+bool is_optional(const std::string & name) {
+    return name == "output.weight" || (name.size() > 5 && name.compare(name.size() - 5, 5, ".bias") == 0);
+}
+
+void save(gguf_context * meta, const llama_model & model, const std::string & path, bool lean) {
     gguf_context_ptr out(gguf_init_empty());
     gguf_set_kv(out.get(), meta);
     for (const auto & [name, tensor] : model.tensors_by_name)
-        if (!is_factor(name) && gguf_find_tensor(out.get(), name.c_str()) < 0) gguf_add_tensor(out.get(), tensor);
+        if (!is_factor(name) && !(lean && is_optional(name)) && gguf_find_tensor(out.get(), name.c_str()) < 0)
+            gguf_add_tensor(out.get(), tensor);
     gguf_write_to_file(out.get(), path.c_str(), true);
     size_t end = 0;
     for (int64_t i = 0; i < gguf_get_n_tensors(out.get()); i++)
@@ -87,25 +93,42 @@ void save(gguf_context * meta, const llama_model & model, const std::string & pa
     std::filesystem::resize_file(path, gguf_get_meta_size(out.get()) + end);
 }
 
-bool make(llm_arch arch, bool moe, uint32_t vocabulary, const std::string & path) {
+// Change a number that the model has already.
+void change(gguf_context * meta, const std::string & key, uint32_t value) {
+    const int64_t id = gguf_find_key(meta, key.c_str());
+    if (id >= 0 && gguf_get_kv_type(meta, id) == GGUF_TYPE_UINT32) gguf_set_val_u32(meta, key.c_str(), value);
+}
+
+bool make(llm_arch arch, bool moe, const std::string & kind, const std::string & path) {
     gguf_context_ptr meta = get_gguf_ctx(arch, moe);
+    const std::string prefix = llm_arch_name(arch) + std::string(".");
+    const bool lean = kind == "lean";
     gguf_set_val_str(meta.get(), "tokenizer.ggml.model", "none");
     gguf_remove_key(meta.get(), "tokenizer.ggml.tokens");
     gguf_remove_key(meta.get(), "tokenizer.ggml.scores");
-    gguf_set_val_u32(meta.get(), (std::string(llm_arch_name(arch)) + ".vocab_size").c_str(), vocabulary);
+    gguf_set_val_u32(meta.get(), (prefix + "vocab_size").c_str(), kind == "full" ? 128 : 8192);
+    gguf_set_val_u32(meta.get(), "tokenizer.ggml.token_type_count", 2);
+    if (lean) {
+        change(meta.get(), prefix + "attention.head_count_kv", 1);
+        change(meta.get(), prefix + "expert_count", 16);
+        change(meta.get(), prefix + "expert_used_count", 4);
+        change(meta.get(), prefix + "expert_feed_forward_length", 128);
+    }
     tensor_data_params unused = {1, 0.1f};
     llama_model_ptr model(llama_model_init_from_user(meta.get(), set_tensor_data, &unused, without_memory()));
-    if (model) save(meta.get(), *model, path);
-    return model != nullptr;
+    if (!model) return false;
+    save(meta.get(), *model, path, lean);
+    if (lean && !llama_model_ptr(llama_model_load_from_file(path.c_str(), without_memory())))
+        save(meta.get(), *model, path, false);
+    return true;
 }
 
-void make_all(const std::string & folder, const char * vocabulary) {
+void make_all(const std::string & folder, const std::string & kind) {
     for (const llm_arch & arch : llm_arch_all())
         for (bool moe : {false, true}) {
             if (arch == LLM_ARCH_UNKNOWN || (moe ? !moe_implemented(arch) : moe_mandatory(arch))) continue;
-            const std::string path =
-                folder + "/" + llm_arch_name(arch) + (moe ? "+experts-" : "-") + vocabulary + ".gguf";
-            in_child(path, [&] { return make(arch, moe, std::stoul(vocabulary), path); });
+            const std::string path = folder + "/" + llm_arch_name(arch) + (moe ? "+experts-" : "-") + kind + ".gguf";
+            in_child(path, [&] { return make(arch, moe, kind, path); });
         }
 }
 

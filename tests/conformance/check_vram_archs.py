@@ -13,7 +13,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-VOCABULARIES = ["128", "8192"]  # the largest temporary result is a layer's, or the logits
+KINDS = ["full", "wide", "lean"]  # see allocations.cpp; the largest temporary result is a layer's, or the logits
 PARTS = ["weights", "kv_cache", "compute"]
 # Made from options that no real model has: Refact with experts, which llama.cpp then does not compute.
 ODD = {"refact+experts"}
@@ -32,8 +32,8 @@ def build(oracle, folder):
 def measured(tool, folder):
     """Lines of `allocations measure`; what llama.cpp cannot do is not among them."""
     quiet = {"stderr": subprocess.DEVNULL, "text": True, "env": os.environ | {"GGML_NO_BACKTRACE": "1"}}
-    for vocabulary in VOCABULARIES:
-        subprocess.run([tool, "make", folder, vocabulary], check=True, **quiet)
+    for kind in KINDS:
+        subprocess.run([tool, "make", folder, kind], check=True, **quiet)
     files = sorted(folder.glob("*.gguf"))
     result = subprocess.run([tool, "measure", *files], stdout=subprocess.PIPE, check=True, **quiet)
     lines = [line for line in result.stdout.splitlines() if line.startswith("{") and line.endswith("}")]
@@ -82,12 +82,17 @@ def main():
     parser.add_argument("--bin", type=Path, required=True, help="folder of the built tools")
     parser.add_argument("--oracle", type=Path, default=Path("/nonexistent"), help="folder made by oracle.sh")
     parser.add_argument("--shared", type=Path, help="unused")
+    parser.add_argument("--keep", type=Path, help="keep models and measurements in this folder")
     args = parser.parse_args()
     if not (args.oracle / "llama.cpp").exists() or not shutil.which("g++"):
         print("skipped: no reference (oracle.sh) or no g++")
         return 0
+    if args.keep:
+        args.keep.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as tmp, ThreadPoolExecutor(2) as pool:
+        tmp = args.keep or tmp
         cases = measured(build(args.oracle, Path(tmp)), Path(tmp))
+        (Path(tmp) / "cases.jsonl").write_text("".join(json.dumps(case) + "\n" for case in cases))
         estimates = list(pool.map(lambda case: estimate(args.bin / "vram-estimate", case), cases))
         return judge(cases, estimates) != 0 or not cases
 
