@@ -50,22 +50,24 @@ static void read(const ws_report_tensor *t, const ws_map *map, uint64_t first, s
     ws_map_release(map, t->offset + at, n / l->block_elements * l->block_bytes);
 }
 
-typedef struct {
-    double a2, b2, ab, error2, max_error;
-    uint64_t max_at, n, n_bad;
-} sums;
-
-static void add_up(sums *s, const float *a, const float *b, size_t n, uint64_t first) {
+static void add_up(ws_distance *d, const float *a, const float *b, size_t n, uint64_t first) {
     for (size_t i = 0; i < n; i++) {
         const double x = (double)a[i], y = (double)b[i], e = x - y;
         if (!isfinite(x) || !isfinite(y)) {
-            s->n_bad++;
+            d->n_bad++;
             continue;
         }
-        s->a2 += x * x, s->b2 += y * y, s->ab += x * y, s->error2 += e * e;
-        if (fabs(e) > s->max_error) s->max_error = fabs(e), s->max_at = first + i;
+        d->sum_a2 += x * x, d->sum_b2 += y * y, d->sum_ab += x * y, d->sum_error2 += e * e;
+        if (fabs(e) > d->max_error) d->max_error = fabs(e), d->max_at = first + i;
+        d->n++;
     }
-    s->n += n;
+}
+
+/* The figures that follow from the sums. */
+static void conclude(ws_distance *d) {
+    d->rmse = d->n ? sqrt(d->sum_error2 / (double)d->n) : 0;
+    d->sqnr = ws_decibels(d->sum_a2, d->sum_error2);
+    d->cosine = d->sum_ab / sqrt(d->sum_a2 * d->sum_b2);
 }
 
 static void shift(float *x, size_t n, float add) {
@@ -122,7 +124,7 @@ void ws_compare(ws_distance *d, const ws_pair *p, const ws_report *ra, const ws_
     const walk w = walk_of(p, ra, rb);
     const bool a_leads = w.t == p->a;
     float *x = scratch, *y = scratch + PART;
-    sums s = {0};
+    ws_distance s = {0};
     for (uint64_t at = 0; at < w.t->n_elements; at += PART) {
         const size_t n = w.t->n_elements - at < PART ? (size_t)(w.t->n_elements - at) : PART;
         read(w.t, w.map, at, n, x);
@@ -130,15 +132,14 @@ void ws_compare(ws_distance *d, const ws_pair *p, const ws_report *ra, const ws_
         if (p->converted && p->source.view.add != 0) shift(y, n, p->source.view.add);
         add_up(&s, a_leads ? x : y, a_leads ? y : x, n, at);
     }
-    const uint64_t good = s.n - s.n_bad;
-    *d = (ws_distance){
-        .rmse = good ? sqrt(s.error2 / (double)good) : 0,
-        .sqnr = ws_decibels(s.a2, s.error2),
-        .cosine = s.ab / sqrt(s.a2 * s.b2),
-        .max_error = s.max_error,
-        .max_at = s.max_at,
-        .n_bad = s.n_bad,
-        .sum_a2 = s.a2,
-        .sum_error2 = s.error2,
-    };
+    *d = s;
+    conclude(d);
+}
+
+void ws_distance_join(ws_distance *d, const ws_distance *next) {
+    if (next->max_error > d->max_error) d->max_error = next->max_error, d->max_at = d->n + d->n_bad + next->max_at;
+    d->sum_a2 += next->sum_a2, d->sum_b2 += next->sum_b2, d->sum_ab += next->sum_ab;
+    d->sum_error2 += next->sum_error2;
+    d->n += next->n, d->n_bad += next->n_bad;
+    conclude(d);
 }

@@ -11,7 +11,8 @@ typedef struct {
     double max_error; /* largest difference */
     uint64_t max_at;  /* its element, in the order of a, or of the one in a GGUF file */
     uint64_t n_bad;   /* pairs with a NaN or infinity; the figures are of the others */
-    double sum_a2, sum_error2;
+    double sum_a2, sum_b2, sum_ab, sum_error2;
+    uint64_t n; /* elements, those of n_bad left out */
 } ws_distance;
 
 /* Can they be compared: both there, of the same shape, decodable, one by one? NULL, or why not. */
@@ -21,6 +22,9 @@ const char *ws_compare_problem(const ws_pair *p, const ws_report *ra, const ws_r
  * threads: one call is one sum, in order. */
 enum { WS_COMPARE_SCRATCH = 2 * 16384 };
 void ws_compare(ws_distance *d, const ws_pair *p, const ws_report *ra, const ws_report *rb, float *scratch);
+
+/* The figures of two parts of a tensor together; `d` comes first. */
+void ws_distance_join(ws_distance *d, const ws_distance *next);
 
 /* 10 log10(signal / noise): infinite without noise. */
 double ws_decibels(double signal, double noise);

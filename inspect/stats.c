@@ -12,10 +12,16 @@ enum { PART = 16384 /* elements at a time: whole blocks of every type */, BATCH 
 
 static const double OUTLIER_RATIO = 6;
 
+/* Pairs of base and model that follow one another. */
+typedef struct {
+    const ws_pair *first;
+    size_t n;
+} pair_range;
+
 typedef struct {
     ws_tensor_stats *tensors;
     const ws_report *report, *base;
-    const ws_pair *pairs; /* by tensor; with a base */
+    const pair_range *pairs; /* by tensor; with a base */
 } job;
 
 static uint64_t columns_of(const ws_report *r, const ws_report_tensor *t) {
@@ -109,7 +115,22 @@ static void run_passes(ws_tensor_stats *s, double *squares, uint64_t n_columns, 
     if (squares) find_outliers(s, squares, n_columns);
 }
 
-static void measure(const job *j, ws_tensor_stats *s, const ws_pair *pair) {
+/* With its one counterpart, or, of a stack, matrix by matrix: all of them, or the tensor goes without. */
+static void compare_with_base(const job *j, ws_tensor_stats *s, pair_range pairs, float *x) {
+    for (size_t i = 0; i < pairs.n; i++)
+        if (ws_compare_problem(&pairs.first[i], j->base, j->report)) return;
+    for (size_t i = 0; i < pairs.n; i++) {
+        ws_distance part;
+        ws_compare(&part, &pairs.first[i], j->base, j->report, x);
+        if (i == 0)
+            s->error = part;
+        else
+            ws_distance_join(&s->error, &part);
+    }
+    s->compared = pairs.n > 0;
+}
+
+static void measure(const job *j, ws_tensor_stats *s, pair_range pairs) {
     const ws_report_tensor *t = s->tensor;
     const uint64_t columns = columns_of(j->report, t);
     const bool wide = columns > 1 && columns <= MAX_COLUMNS && columns < t->n_elements;
@@ -119,10 +140,7 @@ static void measure(const job *j, ws_tensor_stats *s, const ws_pair *pair) {
         s->problem = "out of memory";
     } else {
         run_passes(s, squares, columns, x);
-        if (pair && !ws_compare_problem(pair, j->base, j->report)) {
-            ws_compare(&s->error, pair, j->base, j->report, x);
-            s->compared = true;
-        }
+        compare_with_base(j, s, pairs, x);
     }
     free(x);
     free(squares);
@@ -134,15 +152,23 @@ static void measure_all(void *ctx, size_t begin, size_t end, int thread) {
     const job *j = ctx;
     for (size_t i = begin; i < end; i++) {
         ws_tensor_stats *s = &j->tensors[i];
-        if (!s->problem) measure(j, s, j->pairs ? &j->pairs[i] : NULL);
+        if (!s->problem) measure(j, s, j->pairs ? j->pairs[i] : (pair_range){0});
     }
 }
 
-/* The pairs of base and model by the model's tensors; stacks, which are matched slice by slice, go without. */
-static void pairs_by_tensor(ws_pair *pairs, const ws_match *m, const ws_report *r) {
-    for (size_t i = 0; i < m->n; i++) {
-        const ws_report_tensor *own = m->pairs[i].b ? ws_report_find(r, m->pairs[i].b->name) : NULL;
-        if (own == m->pairs[i].b && own) pairs[own - r->tensors] = m->pairs[i];
+/* Is t the tensor, or a matrix of it? */
+static bool is_part(const ws_report_tensor *t, const ws_report_tensor *whole) {
+    return t == whole || (t && t->part == whole->part && t->offset >= whole->offset &&
+                          t->offset + t->bytes <= whole->offset + whole->bytes && t->n_elements < whole->n_elements);
+}
+
+/* The pairs of base and model by the model's tensors; those of a stack follow one another. */
+static void pairs_by_tensor(pair_range *ranges, const ws_match *m, const ws_report *r) {
+    for (size_t i = 0; i < r->n_tensors; i++) {
+        size_t at = 0;
+        while (at < m->n && !is_part(m->pairs[at].b, &r->tensors[i])) at++;
+        ranges[i].first = &m->pairs[at];
+        while (at < m->n && is_part(m->pairs[at].b, &r->tensors[i])) ranges[i].n++, at++;
     }
 }
 
@@ -170,7 +196,7 @@ ws_status ws_stats_run(ws_stats *s, const ws_report *r, const ws_report *base, i
     }
     job all = {.tensors = s->tensors, .report = r, .base = base};
     ws_match m = {0};
-    ws_pair *pairs = NULL;
+    pair_range *pairs = NULL;
     ws_status status = base ? ws_match_make(&m, base, r, err) : WS_OK;
     if (!status && base && !(pairs = ws_alloc(s->n, sizeof *pairs, "pairs of tensors", err))) status = WS_NOMEM;
     if (!status && base) pairs_by_tensor(pairs, &m, r);

@@ -215,6 +215,12 @@ Test(diff, stacks_are_compared_matrix_by_matrix, .init = set_up, .fini = tear_do
     cr_expect_str_eq(d.tensors[0].pair.a->name, "blk.0.ffn_gate_exps.weight[1]");
     cr_expect(d.tensors[0].distance.max_at == 5 && fabs(d.tensors[0].distance.max_error - 1) < 1e-6);
     ws_diff_free(&d);
+    ws_stats stats; /* all matrices of the stack together */
+    cr_assert_eq(ws_stats_run(&stats, a, b, 2, true, &err), WS_OK, "%s", err.msg);
+    const ws_tensor_stats *whole = &stats.tensors[0];
+    cr_expect(whole->compared && whole->error.n == 24 && whole->error.max_at == 12 + 5);
+    cr_expect_float_eq(whole->error.rmse, sqrt(1.0 / 24), 1e-6);
+    ws_stats_free(&stats);
     ws_report_close(a);
     ws_report_close(b);
 }
