@@ -235,6 +235,17 @@ static inline int32_t sum_ints(const ints *v) {
     return (((*v)[0] + (*v)[4]) + ((*v)[1] + (*v)[5])) + (((*v)[2] + (*v)[6]) + ((*v)[3] + (*v)[7]));
 }
 
+/* What is kept of a group beside its quants, from their scale and the sums of the first and the second 16. */
+static inline void put_sums(ws_q8_cell *to, size_t tile, float d, int32_t first, int32_t second) {
+    to[WS_Q8_D * tile].f = d;
+    to[WS_Q8_BIAS * tile].i = -WS_BIAS * (first + second);
+    to[WS_Q8_BIAS16 * tile].i = -WS_BIAS * first;
+    to[(WS_Q8_BIAS16 + 1) * tile].i = -WS_BIAS * second;
+    to[WS_Q8_SUM * tile].f = d * (float)(first + second);
+    to[WS_Q8_SUM16 * tile].f = d * (float)first;
+    to[(WS_Q8_SUM16 + 1) * tile].f = d * (float)second;
+}
+
 /* One group of 32: the largest magnitude becomes 127. */
 static inline void quantize_group(const float *x, ws_q8_cell *to, size_t tile) {
     enum { N = WS_GROUP / WIDTH };
@@ -253,13 +264,7 @@ static inline void quantize_group(const float *x, ws_q8_cell *to, size_t tile) {
     }
     const ints first16 = v[0] + v[1], second16 = v[2] + v[3];
     const int32_t first = sum_ints(&first16), second = sum_ints(&second16);
-    to[WS_Q8_D * tile].f = d;
-    to[WS_Q8_BIAS * tile].i = -WS_BIAS * (first + second);
-    to[WS_Q8_BIAS16 * tile].i = -WS_BIAS * first;
-    to[(WS_Q8_BIAS16 + 1) * tile].i = -WS_BIAS * second;
-    to[WS_Q8_SUM * tile].f = d * (float)(first + second);
-    to[WS_Q8_SUM16 * tile].f = d * (float)first;
-    to[(WS_Q8_SUM16 + 1) * tile].f = d * (float)second;
+    put_sums(to, tile, d, first, second);
 }
 
 static void row_quantize(const float *x, const ws_q8 *to, size_t t) {

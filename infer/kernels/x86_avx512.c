@@ -2,6 +2,7 @@
  * decoding of quantized rows is AVX2's. */
 #include "kernels.h"
 #include "rows.h"
+#include "x86_rows512.h"
 #include "x86_sums.h"
 
 #include <immintrin.h>
@@ -32,5 +33,6 @@ static inline __attribute__((always_inline)) __m512 load_16(const uint8_t *p, co
 
 void ws_kernels_init_avx512(ws_kernels *k) {
     rows_init(k);
+    rows512_init(k);
     vectors_init(k);
 }
