@@ -118,7 +118,7 @@ int main(int argc, char **argv) {
         .synopsis = "FILE [options]\n       inspect COMMAND ...",
         .summary =
             "Show what is in a model: a GGUF file (of a split model: the first), a safetensors file, its index or a\n"
-            "folder, a PyTorch file, a manifest of Ollama's store.",
+            "folder, a PyTorch file, a manifest of Ollama's store, an importance matrix.",
         .notes = "Text shortens long values; --json gives everything whole. What a file contains is always escaped.\n"
                  "--verify and --safety list what they find; errors make the exit code 1, warnings and notes do not.\n"
                  "On a terminal output is coloured (NO_COLOR=1: it is not) and paged (by $PAGER, or less).\n\n"

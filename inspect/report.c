@@ -3,6 +3,7 @@
 #include "alloc.h"
 #include "cpu.h"
 #include "json.h"
+#include "legacy_imatrix.h"
 #include "ollama.h"
 #include "recipe.h"
 #include "zip.h"
@@ -136,7 +137,7 @@ static int larger_first(const void *a, const void *b) {
 
 /* Sums stay below 2^64: the readers have checked every tensor against the size of its file, and none overlap. */
 static void add_up(ws_report *r) {
-    for (size_t p = 0; p < r->n_parts; p++) r->file_bytes += r->parts[p].size;
+    for (size_t p = 0; p < r->n_parts && !r->legacy_imatrix; p++) r->file_bytes += r->parts[p].size;
     for (size_t i = 0; i < r->n_tensors; i++) {
         const ws_report_tensor *t = &r->tensors[i];
         ws_type_total *total = total_of(r, t->type);
@@ -192,14 +193,15 @@ static bool ends_with(const char *s, const char *end) {
 }
 
 /* Which reader is in charge? The name where it tells, so that its messages are about that format; else the content. */
-typedef enum { GGUF, FOREIGN_GGUF, SAFETENSORS, TORCH, OLLAMA, UNKNOWN } kind;
+typedef enum { GGUF, FOREIGN_GGUF, SAFETENSORS, TORCH, OLLAMA, LEGACY_IMATRIX, UNKNOWN } kind;
 
 static kind kind_of_content(const ws_map *map) {
     if (ws_gguf_foreign_probe(map->data, map->size)) return FOREIGN_GGUF;
     if (map->size >= 4 && memcmp(map->data, "GGUF", 4) == 0) return GGUF;
     if (ws_zip_probe(map->data, map->size)) return TORCH;
     if (ws_ollama_probe(map->data, map->size)) return OLLAMA;
-    return ws_safetensors_probe(map->data, map->size) ? SAFETENSORS : UNKNOWN;
+    if (ws_safetensors_probe(map->data, map->size)) return SAFETENSORS;
+    return ws_legacy_imatrix_probe(map->data, map->size) ? LEGACY_IMATRIX : UNKNOWN;
 }
 
 static ws_status find_kind(kind *k, const char *path, ws_error *err) {
@@ -233,14 +235,27 @@ static ws_status open_foreign(ws_report *r, const char *path, ws_error *err) {
     return WS_OK;
 }
 
+static ws_status open_legacy_imatrix(ws_report *r, const char *path, ws_error *err) {
+    ws_map file;
+    WS_TRY(ws_map_open(&file, path, err));
+    r->legacy_imatrix = true, r->file_bytes = file.size;
+    ws_map_close(&file);
+    WS_TRY(ws_legacy_imatrix_open(&r->gguf, &r->foreign_map, path, err));
+    r->data_offset = r->gguf->data_offset;
+    return WS_OK;
+}
+
 /* A manifest's blob is a GGUF file. */
 static ws_status open_kind(ws_report *r, kind k, const char *path, ws_error *err) {
-    static const char *const formats[] = {[GGUF] = "gguf",     [FOREIGN_GGUF] = "gguf", [SAFETENSORS] = "safetensors",
-                                          [TORCH] = "pytorch", [OLLAMA] = "gguf",       [UNKNOWN] = NULL};
+    static const char *const formats[] = {
+        [GGUF] = "gguf",     [FOREIGN_GGUF] = "gguf", [SAFETENSORS] = "safetensors",
+        [TORCH] = "pytorch", [OLLAMA] = "gguf",       [LEGACY_IMATRIX] = "imatrix.dat",
+        [UNKNOWN] = NULL};
     r->format = formats[k];
     switch (k) {
     case GGUF: return open_gguf(r, path, err);
     case FOREIGN_GGUF: return open_foreign(r, path, err);
+    case LEGACY_IMATRIX: return open_legacy_imatrix(r, path, err);
     case TORCH: return ws_torch_open(&r->torch, path, err);
     case OLLAMA:
         return (r->blob = ws_ollama_blob(path, err)) ? open_gguf(r, r->blob, err) : err ? err->code : WS_FORMAT;

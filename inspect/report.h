@@ -39,8 +39,9 @@ typedef struct ws_report {
     ws_torch *torch;
     ws_gguf_foreign foreign; /* owner of gguf when it is of version 1 or big-endian */
     ws_map foreign_map;
-    char *blob;       /* the file, when `path` is a manifest of Ollama; else NULL */
-    uint32_t version; /* of a GGUF file */
+    char *blob;          /* the file, when `path` is a manifest of Ollama; else NULL */
+    bool legacy_imatrix; /* a .dat, of which gguf is an image */
+    uint32_t version;    /* of a GGUF file */
     bool big_endian;
     uint64_t data_offset;      /* where tensor data begins in a GGUF file */
     ws_str name, architecture; /* empty when the file does not tell */

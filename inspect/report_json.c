@@ -94,7 +94,7 @@ static void put_str(ws_json_out *j, const char *key, ws_str s) {
 static void put_summary(ws_json_out *j, const ws_report *r) {
     ws_json_u64_out(j, "schema", SCHEMA);
     ws_json_text(j, "format", r->format);
-    if (r->gguf) ws_json_u64_out(j, "version", r->version);
+    if (r->version) ws_json_u64_out(j, "version", r->version);
     if (r->big_endian) ws_json_bool(j, "big_endian", true);
     ws_json_text(j, "file", r->path);
     if (r->blob) ws_json_text(j, "blob", r->blob);

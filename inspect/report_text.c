@@ -68,7 +68,9 @@ static void line_path(const page *p, const ws_report *r) {
 
 static void line_format(const page *p, const ws_report *r) {
     label(p, "format");
-    if (r->gguf)
+    if (r->legacy_imatrix)
+        fputs("importance matrix (.dat, older than GGUF), by name\n", p->f);
+    else if (r->gguf)
         fprintf(p->f, "GGUF version %" PRIu32 ", %salignment %" PRIu32 "%s\n", r->version,
                 r->big_endian ? "big-endian, " : "", r->gguf->alignment,
                 r->version == 1 ? " (obsolete: llama.cpp does not read it)" : "");

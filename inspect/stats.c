@@ -111,7 +111,7 @@ static void run_passes(ws_tensor_stats *s, double *squares, uint64_t n_columns, 
         at += n;
     }
     s->std = sqrt(p.m2 / good);
-    s->kurtosis = p.m4 * good / (p.m2 * p.m2) - 3;
+    s->kurtosis = p.m2 > 0 ? p.m4 * good / (p.m2 * p.m2) - 3 : (double)NAN; /* not -NaN, which prints its sign */
     if (squares) find_outliers(s, squares, n_columns);
 }
 

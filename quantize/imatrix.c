@@ -27,8 +27,7 @@ struct ws_imatrix {
     ws_arena names;
     ws_imatrix_entry *list; /* sorted by name */
     size_t n, cap;
-    ws_str dataset;
-    uint32_t n_chunks;
+    ws_imatrix_origin origin;
 };
 
 static ws_status add(ws_imatrix *m, const ws_imatrix_entry *e, const char *name, size_t name_bytes, ws_error *err) {
@@ -90,10 +89,10 @@ static ws_status read_gguf_keys(ws_imatrix *m, ws_error *err) {
     if (chunks->type != WS_KV_U32 || !ws_kv_u64(chunks, &n))
         return ws_fail(err, WS_FORMAT, "'%s': imatrix.chunk_count is %s, not u32", m->path,
                        ws_kv_type_name(chunks->type));
-    m->n_chunks = (uint32_t)n;
+    m->origin.n_chunks = (uint32_t)n;
     if (datasets->type == WS_KV_ARRAY && datasets->elem_type == WS_KV_STRING && datasets->n) {
         const uint8_t *it = datasets->elems;
-        m->dataset = ws_kv_next_str(&it);
+        m->origin.dataset = ws_kv_next_str(&it);
     }
     return WS_OK;
 }
@@ -139,9 +138,9 @@ static ws_status read_dat(ws_imatrix *m, const uint8_t *data, size_t size, ws_er
     if (c.bad || n < 1) return ws_fail(err, WS_FORMAT, "'%s' is no importance matrix: no entries", m->path);
     for (int32_t i = 0; i < n; i++) WS_TRY(read_dat_entry(m, &c, i, n, err));
     const int32_t chunks = i32(&c), length = i32(&c);
-    m->n_chunks = chunks > 0 ? (uint32_t)chunks : 0;
+    m->origin.n_chunks = chunks > 0 ? (uint32_t)chunks : 0;
     const uint8_t *text = length > 0 ? ws_take(&c, (uint64_t)length) : NULL;
-    if (text) m->dataset = (ws_str){(const char *)text, strnlen((const char *)text, (size_t)length)};
+    if (text) m->origin.dataset = (ws_str){(const char *)text, strnlen((const char *)text, (size_t)length)};
     return WS_OK;
 }
 
@@ -306,6 +305,13 @@ void ws_imatrix_close(ws_imatrix *m) {
 
 size_t ws_imatrix_entries(const ws_imatrix *m) { return m->n; }
 
+ws_imatrix_sums ws_imatrix_at(const ws_imatrix *m, size_t i) {
+    const ws_imatrix_entry *e = &m->list[i];
+    return (ws_imatrix_sums){e->name, e->sums, e->n_sums, e->calls};
+}
+
+ws_imatrix_origin ws_imatrix_origin_of(const ws_imatrix *m) { return m->origin; }
+
 /* ---- use ---- */
 
 static int name_of_entry(const void *key, const void *entry) {
@@ -352,9 +358,10 @@ void ws_imatrix_put_keys(ws_gguf_writer *w, const ws_imatrix *m) {
     enum { LONGEST = 127 }; /* the reference's buffers */
     if (!m || !m->n) return;
     ws_gguf_put_strn(w, "quantize.imatrix.file", m->path, strnlen(m->path, LONGEST));
-    if (m->dataset.data)
-        ws_gguf_put_strn(w, "quantize.imatrix.dataset", m->dataset.data,
-                         strnlen(m->dataset.data, m->dataset.len < LONGEST ? m->dataset.len : LONGEST));
+    if (m->origin.dataset.data)
+        ws_gguf_put_strn(
+            w, "quantize.imatrix.dataset", m->origin.dataset.data,
+            strnlen(m->origin.dataset.data, m->origin.dataset.len < LONGEST ? m->origin.dataset.len : LONGEST));
     ws_gguf_put_u32(w, "quantize.imatrix.entries_count", (uint32_t)m->n);
-    if (m->n_chunks) ws_gguf_put_u32(w, "quantize.imatrix.chunks_count", m->n_chunks);
+    if (m->origin.n_chunks) ws_gguf_put_u32(w, "quantize.imatrix.chunks_count", m->origin.n_chunks);
 }

@@ -28,6 +28,22 @@ WS_MUST_CHECK ws_status ws_imatrix_open_bytes(ws_imatrix **out, const void *data
 
 size_t ws_imatrix_entries(const ws_imatrix *m); /* that are kept */
 
+/* Entry i, in the order of names: n float sums at any address, and how many calls a .dat says they are of. */
+typedef struct {
+    const char *name;
+    const void *data;
+    uint64_t n;
+    int32_t calls;
+} ws_imatrix_sums;
+ws_imatrix_sums ws_imatrix_at(const ws_imatrix *m, size_t i);
+
+/* What it was made from, as far as the file tells. */
+typedef struct {
+    ws_str dataset;
+    uint32_t n_chunks;
+} ws_imatrix_origin;
+ws_imatrix_origin ws_imatrix_origin_of(const ws_imatrix *m);
+
 /* Find the weights of every tensor that will be quantized (choice->weights) and refuse what llama-quantize refuses:
  * a tensor that needs an importance matrix and has none, and a size that is not that of the tensor (but for the token
  * embedding, which then goes without). m: NULL when there is no matrix. */

@@ -328,6 +328,10 @@ class Json(CliCase):
         run("infer", model, "--imatrix", again, TEXT, TEXT, "-c", "64", "--chunks", "3", "-t", "1", "-b", "17")
         self.assertEqual(out.read_bytes(), again.read_bytes())
         self.assertEqual(run("infer", model, "--imatrix", dat, TEXT, "-c", "64", "--output-format", "dat", "-q").returncode, 0)
+        shown = run("inspect", dat, "--verify", "--json")
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        self.assertEqual((json.loads(shown.stdout)["format"], json.loads(shown.stdout)["file_size"]),
+                         ("imatrix.dat", dat.stat().st_size))
         for matrix in (out, dat):
             self.assertEqual(run("quantize", model, self.dir / "q", "iq2_xs", "--imatrix", matrix).returncode, 0)
         for args, code in (([], 2), ([TEXT, "-p", "x"], 2), ([TEXT, "-c", "1000000"], 1), ([self.dir / "none"], 1)):
