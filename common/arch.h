@@ -151,6 +151,7 @@ typedef struct {
     uint64_t head_k, head_v; /* key and value length of one head */
     uint64_t n_rot;          /* rope dimensions */
     uint64_t n_expert, n_expert_used, n_ff_expert, n_ff_shared, n_expert_shared;
+    uint64_t n_expert_group, n_group_used; /* experts of so many of the groups may be chosen; at most 1: all may */
     uint64_t n_token_types;
     uint64_t n_dense_lead;           /* the first layers, which have no experts */
     uint64_t q_latent, kv_latent;    /* MLA: lengths of the short vectors; kv_latent != 0 makes it MLA */

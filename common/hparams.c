@@ -82,6 +82,23 @@ static ws_status read_vocab(const reader *r, ws_error *err) {
                    (unsigned long long)r->hp->n_token_types);
 }
 
+static ws_status read_groups(const reader *r, ws_error *err) {
+    enum { MAX_GROUPS = 64 };
+    ws_hparams *hp = r->hp;
+    const size_key keys[] = {
+        {"expert_group_count", &hp->n_expert_group, OPTIONAL, 0, MAX_GROUPS},
+        {"expert_group_used_count", &hp->n_group_used, OPTIONAL, 0, MAX_GROUPS},
+    };
+    WS_TRY(READ_SIZES(r, keys, err));
+    const uint64_t groups = hp->n_expert_group, used = hp->n_group_used;
+    if (groups < 2 ||
+        (hp->n_expert % groups == 0 && used <= groups && used * (hp->n_expert / groups) >= hp->n_expert_used))
+        return WS_OK;
+    return ws_fail(err, WS_FORMAT, "'%s': %llu of %llu experts cannot be chosen from %llu of %llu groups",
+                   ws_gguf_path(r->g), (unsigned long long)hp->n_expert_used, (unsigned long long)hp->n_expert,
+                   (unsigned long long)used, (unsigned long long)groups);
+}
+
 static ws_status read_experts(const reader *r, ws_error *err) {
     ws_hparams *hp = r->hp;
     const size_key counts[] = {
@@ -97,6 +114,7 @@ static ws_status read_experts(const reader *r, ws_error *err) {
         {"expert_feed_forward_length", &hp->n_ff_expert, OPTIONAL, 1, MAX_SIZE},
     };
     WS_TRY(READ_SIZES(r, sizes, err));
+    WS_TRY(read_groups(r, err));
     hp->n_ff_shared = hp->n_expert_shared * hp->n_ff_expert;
     const size_key shared = {"expert_shared_feed_forward_length", &hp->n_ff_shared, OPTIONAL, 0, MAX_SIZE};
     WS_TRY(read_size(r, &shared, err));

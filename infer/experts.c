@@ -22,6 +22,37 @@ static void make_probabilities(const ws_hparams *hp, float *p) {
     for (size_t i = 0; i < n && !hp->experts_sigmoid; i++) p[i] = (float)((double)p[i] / sum);
 }
 
+/* What a group of n experts is worth: its best one (DeepSeek-V2, arXiv 2405.04434), or its two best together where
+ * scores are sigmoids (DeepSeek-V3, arXiv 2412.19437). */
+static float group_score(const ws_hparams *hp, const float *p, const float *offset, size_t first, size_t n) {
+    float best = -INFINITY, second = -INFINITY;
+    for (size_t i = first; i < first + n; i++) {
+        const float score = p[i] + (offset ? offset[i] : 0);
+        if (score > best)
+            second = best, best = score;
+        else if (score > second)
+            second = score;
+    }
+    return hp->experts_sigmoid && n > 1 ? best + second : best;
+}
+
+/* Experts outside of the best groups cannot be chosen. */
+static void drop_groups(const ws_hparams *hp, float *p, const float *offset) {
+    const size_t n = hp->n_expert / hp->n_expert_group;
+    uint64_t kept = 0; /* a bit per group */
+    for (size_t k = 0; k < hp->n_group_used; k++) {
+        float best = -INFINITY;
+        size_t at = hp->n_expert_group;
+        for (size_t g = 0; g < hp->n_expert_group; g++) {
+            const float score = group_score(hp, p, offset, g * n, n);
+            if (!(kept >> g & 1) && (at == hp->n_expert_group || score > best)) best = score, at = g;
+        }
+        kept |= UINT64_C(1) << at;
+    }
+    for (size_t i = 0; i < hp->n_expert; i++)
+        if (!(kept >> i / n & 1)) p[i] = -INFINITY;
+}
+
 /* The experts with the largest p + offset; of equal ones the first. NaN is never larger: experts stay in range. */
 static void choose(const ws_hparams *hp, const float *p, const float *offset, uint32_t *expert, float *weight) {
     for (size_t k = 0; k < hp->n_expert_used; k++) {
@@ -48,6 +79,7 @@ static void route_tokens(void *ctx, size_t begin, size_t end, int thread) {
         float *p = s->moe.score + t * s->moe.stride, *weight = s->moe.weight + t * hp->n_expert_used, sum = 0;
         ws_add_bias(s, p, st->layer->router.bias, hp->n_expert);
         make_probabilities(hp, p);
+        if (hp->n_expert_group > 1) drop_groups(hp, p, st->layer->router_offset);
         choose(hp, p, st->layer->router_offset, s->moe.expert + t * hp->n_expert_used, weight);
         for (size_t k = 0; k < hp->n_expert_used; k++) sum += weight[k];
         if (sum < SMALLEST_SUM) sum = SMALLEST_SUM;

@@ -1,0 +1,127 @@
+"""Small random folders of architectures that no golden data has, made with transformers: for check_arch.py, which
+compares what infer computes with what transformers does, and check_convert.py, which compares converted files."""
+import json
+import os
+import shutil
+
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+
+import numpy as np
+import torch
+import transformers as hf
+from transformers.utils import logging
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+from convert_folders import TEXT, byte_bpe
+
+logging.disable_progress_bar()
+VOCAB = 2000  # of the SentencePiece models; of byte-level BPE less
+COMMON = dict(hidden_size=128, intermediate_size=192, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
+              max_position_embeddings=512, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2, pad_token_id=None)
+ROPE = dict(rope_type="default", rope_theta=10000.0)
+
+
+def small(**changes):
+    return COMMON | dict(vocab_size=500, rope_parameters=dict(ROPE)) | changes
+
+
+def deepseek(**changes):
+    return small(num_key_value_heads=4, kv_lora_rank=64, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32,
+                 n_routed_experts=8, n_shared_experts=1, num_experts_per_tok=3, moe_intermediate_size=64,
+                 first_k_dense_replace=1, routed_scaling_factor=1.5, n_group=4, topk_group=2) | changes
+
+
+def gemma(**changes):
+    return small(vocab_size=VOCAB, head_dim=48, tie_word_embeddings=True, bos_token_id=2, eos_token_id=1, pad_token_id=0,
+                 hidden_activation="gelu_pytorch_tanh") | changes
+
+
+# name: (configuration, vocabulary)
+MODELS = {
+    "gemma": (lambda: hf.GemmaConfig(**gemma()), "gemma"),
+    "qwen2moe": (lambda: hf.Qwen2MoeConfig(**small(num_experts=6, num_experts_per_tok=3, moe_intermediate_size=64,
+                                                   shared_expert_intermediate_size=96, norm_topk_prob=False)), "bpe"),
+    "gptoss": (lambda: hf.GptOssConfig(**small(
+        head_dim=32, num_local_experts=4, num_experts_per_tok=2, sliding_window=8, layer_types=[
+            "sliding_attention", "full_attention", "sliding_attention"],
+        rope_parameters=dict(rope_type="yarn", rope_theta=150000.0, factor=8.0, beta_fast=32.0, beta_slow=1.0,
+                             truncate=False, original_max_position_embeddings=128))), "bpe"),
+    "deepseek2": (lambda: hf.DeepseekV2Config(**deepseek(q_lora_rank=64, topk_method="group_limited_greedy")), "bpe"),
+    "deepseek2-full": (lambda: hf.DeepseekV2Config(**deepseek(q_lora_rank=None, topk_method="greedy", n_group=1,
+                                                              topk_group=1)), "bpe"),
+    "deepseek3": (lambda: hf.DeepseekV3Config(**deepseek(q_lora_rank=64, norm_topk_prob=True, scoring_func="sigmoid")), "bpe"),
+    "bert": (lambda: hf.BertConfig(vocab_size=300, hidden_size=128, num_hidden_layers=3, num_attention_heads=4,
+                                   intermediate_size=192, max_position_embeddings=64), "wordpiece"),
+}
+
+
+def randomize(model, seed):
+    """Weights of about the size that training gives them, norms near one."""
+    generator = torch.Generator().manual_seed(seed)
+    named = [*model.named_parameters(), *((n, b) for n, b in model.named_buffers() if n.endswith("correction_bias"))]
+    with torch.no_grad():
+        for name, p in named:
+            r = torch.randn(p.shape, generator=generator)
+            norm = "norm" in name.lower()
+            if norm and name.endswith("weight"):
+                base = 0 if model.config.model_type.startswith("gemma") else 1
+                p.copy_(base + 0.15 * r)
+            elif name.endswith("bias") or p.ndim < 2:
+                p.copy_(0.1 * r)
+            elif "embed" in name:
+                p.copy_(r * 0.3)
+            else:
+                p.copy_(r / p.shape[-2 if p.ndim == 3 else -1] ** 0.5)
+
+
+def wordpiece():
+    words = ["the", "quick", "brown", "fox", "jump", "over", "lazy", "dog", "##s", "##ed", "##ing", "a", "b", "c", "d", "e",
+             "##a", "##b", "##c", "##d", "##e", ".", ",", "!", "?"]
+    vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
+    vocab += [f"word{i}" for i in range(300 - len(vocab))]
+    tokenizer = Tokenizer(models.WordPiece({t: i for i, t in enumerate(vocab)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    return tokenizer, vocab
+
+
+def add_vocabulary(folder, kind, spm):
+    if kind == "gemma":
+        shutil.copy(spm / "gemma2000.model", folder / "tokenizer.model")
+        config = {"tokenizer_class": "GemmaTokenizer", "add_bos_token": True, "bos_token": "<s>", "eos_token": "</s>"}
+    elif kind == "wordpiece":
+        tokenizer, vocab = wordpiece()
+        tokenizer.save(str(folder / "tokenizer.json"))
+        (folder / "vocab.txt").write_text("\n".join(vocab) + "\n")
+        config = {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "cls_token": "[CLS]", "sep_token": "[SEP]",
+                  "unk_token": "[UNK]", "pad_token": "[PAD]", "mask_token": "[MASK]"}
+    else:
+        byte_bpe().save(str(folder / "tokenizer.json"))
+        config = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+
+
+def make(name, folder, spm, seed=0):
+    """The folder of a model with weights in bfloat16; returns the model in float32."""
+    config, kind = MODELS[name]
+    torch.set_num_threads(2)
+    kind_of = hf.AutoModel if kind == "wordpiece" else hf.AutoModelForCausalLM
+    model = kind_of.from_config(config(), attn_implementation="eager").float()
+    randomize(model, seed)
+    model.tie_weights()
+    model.to(torch.bfloat16).save_pretrained(folder)
+    add_vocabulary(folder, kind, spm)
+    return kind_of.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+
+
+def logits(model, ids):
+    with torch.no_grad():
+        return model(torch.tensor([ids]), use_cache=False).logits[0, -1].numpy().astype(np.float64)
+
+
+def states(model, ids):
+    """Of the last layer, one row per token."""
+    with torch.no_grad():
+        return model(torch.tensor([ids])).last_hidden_state[0].numpy().astype(np.float64)

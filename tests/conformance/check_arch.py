@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""infer against transformers in float32 for architectures without golden data: random folders (arch_folders.py), converted
+by our convert. Logits within 1e-3 with an f32 KV cache and 1e-2 with f16,
+embeddings within 1e-4."""
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+import arch_folders
+
+TOLERANCE = {"f32": 1e-3, "f16": 1e-2}
+LENGTHS = [5, 40]
+TEXTS = ["the quick brown fox jumps over the lazy dog", "A dog, jumped!"]
+
+passed = failed = 0
+
+
+def check(ok, what):
+    global passed, failed
+    passed, failed = passed + bool(ok), failed + (not ok)
+    print(("ok   " if ok else "FAIL ") + what, flush=True)
+
+
+def infer(args, *command):
+    return json.loads(subprocess.run([args.bin / "infer", *map(str, command), "--json"], check=True, capture_output=True).stdout)
+
+
+def check_logits(args, name, model, gguf):
+    generator = np.random.default_rng(3)
+    for n in LENGTHS:
+        ids = generator.integers(3, model.config.vocab_size, n).tolist()
+        want = arch_folders.logits(model, ids)
+        for kv, tolerance in TOLERANCE.items():
+            got = np.array(infer(args, gguf, "--logits", ",".join(map(str, ids)), "--kv-type", kv)["logits"])
+            worst = float(np.abs(got - want).max())
+            check(worst <= tolerance, f"{name}, {n} tokens, {kv} KV cache: {worst:.2e} from transformers (deviation {want.std():.2f})")
+
+
+def check_embeddings(args, name, model, gguf):
+    for text in TEXTS:
+        got = infer(args, gguf, "--embed", text, "--kv-type", "f32")
+        want = arch_folders.states(model, got["tokens"]).mean(axis=0)
+        worst = float(np.abs(np.array(got["embedding"]) - want / np.linalg.norm(want)).max())
+        check(worst <= 1e-4, f"{name}, {len(got['tokens'])} tokens: embedding {worst:.2e} from transformers")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for option in ("--bin", "--oracle", "--shared"):
+        parser.add_argument(option, type=pathlib.Path, required=True)
+    parser.add_argument("--only", choices=list(arch_folders.MODELS))
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    spm = args.shared / "goldens/spm"
+    with tempfile.TemporaryDirectory(prefix="ws-arch-") as tmp:
+        for name, (_, kind) in arch_folders.MODELS.items():
+            if args.only not in (None, name):
+                continue
+            if kind == "gemma" and not spm.is_dir():
+                print(f"skipped {name}: its tokenizer is in ../shared")
+                continue
+            folder, gguf = pathlib.Path(tmp) / name, pathlib.Path(tmp) / f"{name}.gguf"
+            model = arch_folders.make(name, folder, spm, args.seed)
+            subprocess.run([args.bin / "convert", folder, gguf, "--type", "f32", "-q"], check=True)
+            (check_embeddings if kind == "wordpiece" else check_logits)(args, name, model, gguf)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
