@@ -5,12 +5,25 @@
 
 extern const ws_arch ws_arch_llama, ws_arch_qwen2, ws_arch_qwen3, ws_arch_gemma, ws_arch_gemma2, ws_arch_gemma3,
     ws_arch_phi3, ws_arch_granite, ws_arch_qwen2moe, ws_arch_qwen3moe, ws_arch_olmo2, ws_arch_gpt2, ws_arch_deepseek2,
-    ws_arch_gptoss, ws_arch_bert;
+    ws_arch_gptoss, ws_arch_bert, ws_arch_nomicbert;
 
-static const ws_arch *const registry[] = {&ws_arch_llama,     &ws_arch_qwen2,    &ws_arch_qwen3, &ws_arch_gemma,
-                                          &ws_arch_gemma2,    &ws_arch_gemma3,   &ws_arch_phi3,  &ws_arch_granite,
-                                          &ws_arch_qwen2moe,  &ws_arch_qwen3moe, &ws_arch_olmo2, &ws_arch_gpt2,
-                                          &ws_arch_deepseek2, &ws_arch_gptoss,   &ws_arch_bert,  NULL};
+static const ws_arch *const registry[] = {&ws_arch_llama,
+                                          &ws_arch_qwen2,
+                                          &ws_arch_qwen3,
+                                          &ws_arch_gemma,
+                                          &ws_arch_gemma2,
+                                          &ws_arch_gemma3,
+                                          &ws_arch_phi3,
+                                          &ws_arch_granite,
+                                          &ws_arch_qwen2moe,
+                                          &ws_arch_qwen3moe,
+                                          &ws_arch_olmo2,
+                                          &ws_arch_gpt2,
+                                          &ws_arch_deepseek2,
+                                          &ws_arch_gptoss,
+                                          &ws_arch_bert,
+                                          &ws_arch_nomicbert,
+                                          NULL};
 
 const ws_arch *const *ws_arch_all(void) { return registry; }
 

@@ -88,6 +88,11 @@ typedef struct {
     const char *config;
 } ws_arch_key;
 
+/* A field of config.json that must have this value (as JSON) if it is there. */
+typedef struct {
+    const char *field, *value; /* field == NULL ends a list */
+} ws_arch_demand;
+
 typedef enum { WS_ROPE_NONE, WS_ROPE_INTERLEAVED, WS_ROPE_NEOX } ws_rope_kind;
 typedef enum {
     WS_ACT_SILU,
@@ -129,6 +134,7 @@ typedef struct {
     const char *const *hf_classes; /* of config.json's "architectures"; NULL-terminated */
     const ws_arch_tensor *tensors; /* ended by a row with gguf == NULL */
     const ws_arch_key *keys;       /* beside those that all architectures have (convert/config.c) */
+    const ws_arch_demand *demands; /* or NULL */
     unsigned vocab, traits;
     ws_rope_kind rope;
     ws_activation activation;

@@ -94,6 +94,16 @@ static const number_field bert[] = {
     {"vocab_size", 30522, NUMBER},       {"hidden_size", 768, NUMBER},        {"num_hidden_layers", 12, NUMBER},
     {"num_attention_heads", 12, NUMBER}, {"intermediate_size", 3072, NUMBER}, {"max_position_embeddings", 512, NUMBER},
     {"type_vocab_size", 2, NUMBER},      {"layer_norm_eps", 1e-12, NUMBER},   {0}};
+static const number_field nomic_bert[] = {{"vocab_size", 30528, NUMBER},
+                                          {"hidden_size", 768, NUMBER},
+                                          {"num_hidden_layers", 12, NUMBER},
+                                          {"num_attention_heads", 12, NUMBER},
+                                          {"intermediate_size", 3072, NUMBER},
+                                          {"max_position_embeddings", 2048, NUMBER},
+                                          {"type_vocab_size", 2, NUMBER},
+                                          {"layer_norm_eps", 1e-12, NUMBER},
+                                          ANY_HEAD,
+                                          {0}};
 static const number_field deepseek_v2[] = {SHAPE(102400, 4096, 11008, 32, 32, 2048, 1e-6),
                                            KV(0),
                                            {"first_k_dense_replace", 0, NUMBER},
@@ -149,6 +159,7 @@ static const config_class classes[] = {
     {"olmo2", olmo2, 1e4, true},
     {"gpt2", gpt2, 0, false},
     {"bert", bert, 0, false},
+    {"nomic_bert", nomic_bert, 1e3, false},
     {"deepseek_v2", deepseek_v2, 1e4, true},
     {"deepseek_v3", deepseek_v3, 1e4, false},
     {"gpt_oss", gpt_oss, 1.5e5, false},
@@ -342,6 +353,21 @@ static void gather_rope(cJSON *config) {
     cJSON_AddItemToObject(config, "rope_parameters", rope);
 }
 
+/* The files of nomic-embed-text have GPT-2's names for their sizes. */
+static void add_plain_names(cJSON *config) {
+    static const struct {
+        const char *given, *plain;
+    } names[] = {
+        {"n_embd", "hidden_size"},
+        {"n_layer", "num_hidden_layers"},
+        {"n_head", "num_attention_heads"},
+        {"n_inner", "intermediate_size"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (get(config, names[i].given))
+            set_default(config, names[i].plain, cJSON_Duplicate(get(config, names[i].given), true));
+}
+
 cJSON *ws_config_complete(const cJSON *raw, ws_error *err) {
     cJSON *config = cJSON_Duplicate(raw, true);
     if (!config) {
@@ -353,6 +379,7 @@ cJSON *ws_config_complete(const cJSON *raw, ws_error *err) {
         gather_rope(config);
         return config;
     }
+    if (cls->fields == nomic_bert) add_plain_names(config);
     complete_numbers(config, cls);
     if (cls->fields == gpt_oss) complete_oss_rope(config);
     if (cls->fields == gemma3)

@@ -41,7 +41,7 @@ static ws_status make_plan(ws_conversion *c, const char *config_path, ws_error *
     };
     WS_TRY(ws_plan_make(&c->plan, &req, err));
     const bool says_tied = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c->source->raw_config, "tie_word_embeddings"));
-    if (c->plan.tied && !says_tied)
+    if (c->plan.tied && !says_tied && !(c->source->arch->traits & WS_ENCODER))
         c->opt.warn(c->opt.ctx, "no tensor lm_head.weight, although config.json does not say tie_word_embeddings; the "
                                 "embedding is used for the output");
     return WS_OK;

@@ -81,11 +81,30 @@ static ws_status refuse_quantized(const ws_source *s, ws_error *err) {
                    method ? ws_show(method, strlen(method)).text : "?");
 }
 
+/* Is this the kind of model that the architecture describes? */
+static ws_status check_demands(const ws_source *s, ws_error *err) {
+    for (const ws_arch_demand *d = s->arch->demands; d && d->field; d++) {
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(s->raw_config, d->field);
+        if (!item) continue;
+        char *value = cJSON_PrintUnformatted(item);
+        if (!value) return ws_fail(err, WS_NOMEM, "out of memory: the value of '%s'", d->field);
+        const ws_status st =
+            strcmp(value, d->value) == 0
+                ? WS_OK
+                : ws_fail(err, WS_UNSUPPORTED, "'%s/config.json': '%s' is %s, but only %s is supported", s->dir,
+                          d->field, ws_show(value, strlen(value)).text, d->value);
+        free(value);
+        WS_TRY(st);
+    }
+    return WS_OK;
+}
+
 static ws_status read_config(ws_source *s, ws_error *err) {
     WS_TRY(ws_source_json(&s->raw_config, s, "config.json", err));
     if (!s->raw_config)
         return ws_fail(err, WS_FORMAT, "'%s' is not a Hugging Face model folder: it has no config.json", s->dir);
     WS_TRY(find_arch(s, err));
+    WS_TRY(check_demands(s, err));
     WS_TRY(refuse_quantized(s, err));
     s->config = ws_config_complete(s->raw_config, err);
     if (!s->config) return WS_NOMEM;

@@ -18,6 +18,7 @@ logging.disable_progress_bar()
 VOCAB = 2000  # of the SentencePiece models; of byte-level BPE less
 COMMON = dict(hidden_size=128, intermediate_size=192, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
               max_position_embeddings=512, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2, pad_token_id=None)
+PRE = {"bpe": "smollm", "gemma": None, "wordpiece": "jina-v2-en"}  # names of their pre-tokenizers
 ROPE = dict(rope_type="default", rope_theta=10000.0)
 
 
@@ -52,6 +53,8 @@ MODELS = {
     "deepseek3": (lambda: hf.DeepseekV3Config(**deepseek(q_lora_rank=64, norm_topk_prob=True, scoring_func="sigmoid")), "bpe"),
     "bert": (lambda: hf.BertConfig(vocab_size=300, hidden_size=128, num_hidden_layers=3, num_attention_heads=4,
                                    intermediate_size=192, max_position_embeddings=64), "wordpiece"),
+    "nomicbert": (lambda: hf.NomicBertConfig(vocab_size=300, hidden_size=128, num_hidden_layers=3, num_attention_heads=4,
+                                             intermediate_size=192, architectures=["NomicBertModel"]), "wordpiece"),
 }
 
 
@@ -103,6 +106,19 @@ def add_vocabulary(folder, kind, spm):
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
 
 
+def complete_config(folder, config):
+    """Nomic's own files have these fields, and the reference converter wants them."""
+    if config.model_type != "nomic_bert":
+        return
+    path = folder / "config.json"
+    written = json.loads(path.read_text())
+    path.write_text(json.dumps(written | {
+        "n_embd": config.hidden_size, "n_layer": config.num_hidden_layers, "n_head": config.num_attention_heads,
+        "n_inner": config.intermediate_size, "n_positions": 8192, "activation_function": "swiglu", "causal": False,
+        "qkv_proj_bias": False, "mlp_fc1_bias": False, "mlp_fc2_bias": False, "prenorm": False, "rotary_emb_base": 1000,
+        "rotary_emb_fraction": 1.0, "rotary_emb_interleaved": False, "rotary_emb_scale_base": None}))
+
+
 def make(name, folder, spm, seed=0):
     """The folder of a model with weights in bfloat16; returns the model in float32."""
     config, kind = MODELS[name]
@@ -112,6 +128,7 @@ def make(name, folder, spm, seed=0):
     randomize(model, seed)
     model.tie_weights()
     model.to(torch.bfloat16).save_pretrained(folder)
+    complete_config(folder, model.config)
     add_vocabulary(folder, kind, spm)
     return kind_of.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
 

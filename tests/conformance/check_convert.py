@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import arch_folders
 from convert_folders import ALL, make_folders
 
 TINY = ["llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "phi3", "mixtral", "granite"]
@@ -158,6 +159,11 @@ def main():
             label = str(made.relative_to(tmp / "folders"))
             if args.only in label:
                 check.compare(label, made, types if args.every else types[:1], pre)
+        for name, (_, kind) in arch_folders.MODELS.items():
+            made = tmp / "arch" / name
+            if args.only in f"arch/{name}" and (kind != "gemma" or spm.exists()):
+                arch_folders.make(name, made, spm.parent)
+                check.compare(f"arch/{name}", made, ["f16", "bf16", "f32"], arch_folders.PRE[kind])
     print(f"{check.passed} passed, {check.failed} failed")
     return 1 if check.failed else 0
 
