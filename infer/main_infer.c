@@ -113,7 +113,7 @@ static ws_status run(const ws_infer_options *o, const ws_args *args, ws_error *e
         {"prompt", o->prompt && !o->bench, false, ws_infer_generate},
         {"bench", o->bench, false, ws_infer_bench},
         {"file", o->prompt_file, false, ws_infer_generate},
-        {"perplexity", o->perplexity, false, ws_infer_perplexity},
+        {"perplexity", o->perplexity, true, ws_infer_perplexity},
         {"kld-base", o->kld_base, true, ws_infer_divergence},
         {"hellaswag", o->hellaswag, false, ws_infer_tasks},
         {"winogrande", o->winogrande, false, ws_infer_tasks},
@@ -181,8 +181,16 @@ int main(int argc, char **argv) {
          "show ln p of each generated token and of the N most probable ones", 0, MAX_TOKENS, NULL},
         {"seed", 0, WS_OPT_INT, &o.seed, "S", "of the random choices (default: -1, a new one each time)", -1,
          4294967295.0, NULL},
-        {"perplexity", 0, WS_OPT_TEXT, &o.perplexity, "FILE", "perplexity on the text in FILE", 0, 0, NULL},
-        {"kld-base", 0, WS_OPT_TEXT, &o.kld_base, "BASE", "KL divergence from the model BASE on a text", 0, 0, NULL},
+        {"perplexity", 0, WS_OPT_TEXT, &o.perplexity, "FILE", "perplexity on the text in FILE (and others behind it)",
+         0, 0, NULL},
+        {"kld-base", 0, WS_OPT_TEXT, &o.kld_base, "BASE",
+         "KL divergence from BASE on texts; BASE is a model or a file of --save-all-logits", 0, 0, NULL},
+        {"save-all-logits", 0, WS_OPT_TEXT, &o.save_logits, "OUT", "--perplexity: write llama.cpp's file of logits", 0,
+         0, NULL},
+        {"stride", 0, WS_OPT_INT, &o.stride, "N", "score N tokens a time, each with most of a chunk before it", 1,
+         MAX_TOKENS, NULL},
+        {"resume", 0, WS_OPT_MAYBE, &o.resume, "STATE",
+         "go on from where an earlier run was ended (default STATE: MODEL.resume)", 0, 0, NULL},
         {"imatrix", 0, WS_OPT_TEXT, &o.imatrix, "OUT", "write an importance matrix of texts, as llama-imatrix does", 0,
          0, NULL},
         {"process-output", 0, WS_OPT_FLAG, &o.process_output, NULL, "... also of output.weight", 0, 0, NULL},
@@ -197,7 +205,7 @@ int main(int argc, char **argv) {
         {"winogrande-tasks", 0, WS_OPT_INT, &o.winogrande_tasks, "N", "the same (default: all)", 0, MAX_TOKENS, NULL},
         {"multiple-choice-tasks", 0, WS_OPT_INT, &o.multiple_choice_tasks, "N", "the same (default: all)", 0,
          MAX_TOKENS, NULL},
-        {"chunks", 0, WS_OPT_INT, &o.chunks, "N", "at most N chunks of the text; 0: all (default)", 0, MAX_TOKENS,
+        {"chunks", 0, WS_OPT_INT, &o.chunks, "N", "at most N chunks of each text; 0: all (default)", 0, MAX_TOKENS,
          NULL},
         {"logits", 0, WS_OPT_TEXT, &o.logits, "IDS", "logits after these token ids, as in 1,2,3", 0, 0, NULL},
         {"embed", 0, WS_OPT_TEXT, &o.embed, "TEXT", "the text as a vector of length 1, pooled as the model says", 0, 0,
@@ -214,7 +222,7 @@ int main(int argc, char **argv) {
     };
     const ws_command cmd = {
         .tool = "infer",
-        .synopsis = "MODEL.gguf (-p TEXT | --perplexity FILE | --kld-base BASE.gguf FILE | --logits IDS |\n"
+        .synopsis = "MODEL.gguf (-p TEXT | --perplexity FILE... | --kld-base BASE FILE... | --logits IDS |\n"
                     "                        --imatrix OUT.gguf FILE... | --embed TEXT | --bench) [options]",
         .summary = "Run a model: continue a text, or measure how well it predicts one.",
         .notes = "The prompt is used as it is: BOS is added if the model asks for it, no chat template is applied. "

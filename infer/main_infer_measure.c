@@ -1,5 +1,8 @@
 /* infer --perplexity and --kld-base: how well a text is predicted, and how far from another model. */
+#include "alloc.h"
+#include "escape.h"
 #include "json.h"
+#include "logits_file.h"
 #include "main_infer.h"
 #include "perplexity.h"
 #include "progress.h"
@@ -8,6 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- while it runs ---- */
 
@@ -34,16 +38,12 @@ static void report_chunk(void *arg, uint64_t n_chunks, const ws_eval_result *r) 
 
 /* ---- results ---- */
 
-static cJSON *perplexity_json(const ws_eval_result *r) {
-    cJSON *root = cJSON_CreateObject();
-    cJSON_AddNumberToObject(root, "perplexity", r->ppl);
-    cJSON_AddNumberToObject(root, "error", r->ppl_error);
-    ws_json_add_u64(root, "tokens", r->tokens);
-    ws_json_add_u64(root, "chunks", r->chunks);
-    return root;
+static void add_perplexity(cJSON *to, const ws_eval_result *r) {
+    cJSON_AddNumberToObject(to, "perplexity", r->ppl);
+    cJSON_AddNumberToObject(to, "error", r->ppl_error);
 }
 
-static cJSON *divergence_json(const ws_eval_result *r) {
+static void add_divergence(cJSON *to, const ws_eval_result *r) {
     const struct {
         const char *key;
         double value;
@@ -70,11 +70,26 @@ static cJSON *divergence_json(const ws_eval_result *r) {
         {"ln_ratio", r->ln_ratio},
         {"ln_ratio_error", r->ln_ratio_error},
     };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) cJSON_AddNumberToObject(to, rows[i].key, rows[i].value);
+}
+
+static void add_result(cJSON *to, const ws_eval_result *r, bool compared) {
+    (compared ? add_divergence : add_perplexity)(to, r);
+    ws_json_add_u64(to, "tokens", r->tokens);
+    ws_json_add_u64(to, "chunks", r->chunks);
+}
+
+static ws_status print_json(const ws_measurement *m, const ws_document *documents, bool compared, ws_error *err) {
     cJSON *root = cJSON_CreateObject();
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) cJSON_AddNumberToObject(root, rows[i].key, rows[i].value);
-    ws_json_add_u64(root, "tokens", r->tokens);
-    ws_json_add_u64(root, "chunks", r->chunks);
-    return root;
+    add_result(root, &m->total, compared);
+    cJSON *list = m->n_documents > 1 ? cJSON_AddArrayToObject(root, "documents") : NULL;
+    for (size_t i = 0; list && i < m->n_documents; i++) {
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddItemToObject(item, "file", ws_json_bytes(documents[i].name, strlen(documents[i].name)));
+        add_result(item, &m->documents[i].result, compared);
+        cJSON_AddItemToArray(list, item);
+    }
+    return ws_json_print(root, stdout, err);
 }
 
 static void print_quantiles(const ws_eval_result *r) {
@@ -116,40 +131,75 @@ static void print_divergence(const ws_eval_result *r) {
     printf("\nover %" PRIu64 " tokens of %" PRIu64 " chunks\n", r->tokens, r->chunks);
 }
 
-static ws_status print_result(const ws_infer_options *o, const ws_eval_result *r, ws_error *err) {
-    if (o->common.json) return ws_json_print(o->kld_base ? divergence_json(r) : perplexity_json(r), stdout, err);
-    if (o->kld_base)
-        print_divergence(r);
+static void print_perplexity(const ws_eval_result *r, const char *name) {
+    printf("perplexity %.4f ± %.4f over %" PRIu64 " tokens of %" PRIu64 " chunks%s", r->ppl, r->ppl_error, r->tokens,
+           r->chunks, name ? ": " : "\n");
+    if (!name) return;
+    ws_escape_put(stdout, name, strlen(name), SIZE_MAX);
+    printf("\n");
+}
+
+static void print_text(const ws_measurement *m, const ws_document *documents, bool compared) {
+    const bool several = m->n_documents > 1;
+    for (size_t i = 0; several && i < m->n_documents; i++) {
+        const ws_eval_result *r = &m->documents[i].result;
+        print_perplexity(r, documents[i].name);
+        if (compared)
+            printf("    base %.4f, mean KLD %.6f ± %.6f, same top %.3f %%\n", r->ppl_base, r->mean_kld,
+                   r->mean_kld_error, 100 * r->top1);
+    }
+    if (compared)
+        print_divergence(&m->total);
     else
-        printf("perplexity %.4f ± %.4f over %" PRIu64 " tokens of %" PRIu64 " chunks\n", r->ppl, r->ppl_error,
-               r->tokens, r->chunks);
-    return WS_OK;
+        print_perplexity(&m->total, several ? "all texts" : NULL);
 }
 
 /* ---- running ---- */
 
-static ws_status evaluate(const ws_infer_job *j, const char *file, ws_error *err) {
+static ws_status measure(const ws_infer_job *j, const ws_document *documents, size_t n, ws_error *err) {
     const ws_infer_options *o = j->o;
     reporter p = {.o = o, .compared = o->kld_base};
     ws_eval_options e = ws_eval_defaults();
-    ws_eval_result r;
-    char *text;
-    size_t n;
+    ws_measurement m;
+    char *beside = o->resume && !*o->resume ? ws_sprintf(err, "%s.resume", j->model) : NULL;
+    if (o->resume && !*o->resume && !beside) return WS_NOMEM;
     if (o->ctx) e.ctx = (uint64_t)o->ctx;
     e.chunks = (uint64_t)o->chunks, e.threads = (int)o->common.threads, e.kv_type = j->kv_type;
+    e.stride = (uint64_t)o->stride, e.save_logits = o->save_logits, e.state = beside ? beside : o->resume;
     e.progress = report_chunk, e.problem = ws_infer_problem, e.arg = &p;
-    WS_TRY(ws_infer_read_text(&text, &n, file, err));
-    const ws_status st = o->kld_base ? ws_perplexity_compare(o->kld_base, j->model, text, n, &e, &r, err)
-                                     : ws_perplexity_run(j->model, text, n, &e, &r, err);
-    free(text);
+    ws_status st = ws_measure(&m, j->model, o->kld_base, documents, n, &e, err);
     if (p.begun) ws_progress_finish(&p.bar);
-    return st ? st : print_result(o, &r, err);
+    if (!st && o->common.json)
+        st = print_json(&m, documents, o->kld_base, err);
+    else if (!st)
+        print_text(&m, documents, o->kld_base);
+    ws_measurement_free(&m);
+    free(beside);
+    return st;
 }
 
-ws_status ws_infer_perplexity(const ws_infer_job *j, ws_error *err) { return evaluate(j, j->o->perplexity, err); }
+/* Texts are the file of --perplexity and those that follow the model. */
+static ws_status read_and_measure(const ws_infer_job *j, const char *first, ws_error *err) {
+    const size_t n = j->n_texts + (first != NULL);
+    ws_document documents[WS_MAX_ARGS + 1] = {0};
+    char *texts[WS_MAX_ARGS + 1] = {0};
+    ws_status st = WS_OK;
+    for (size_t i = 0; i < n && !st; i++) {
+        documents[i].name = first && i == 0 ? first : j->texts[i - (first != NULL)];
+        st = ws_infer_read_text(&texts[i], &documents[i].n, documents[i].name, err);
+        documents[i].text = texts[i];
+    }
+    if (!st) st = measure(j, documents, n, err);
+    for (size_t i = 0; i < n; i++) free(texts[i]);
+    return st;
+}
+
+ws_status ws_infer_perplexity(const ws_infer_job *j, ws_error *err) {
+    return read_and_measure(j, j->o->perplexity, err);
+}
 
 ws_status ws_infer_divergence(const ws_infer_job *j, ws_error *err) {
-    if (j->n_texts != 1)
-        return ws_fail(err, WS_USAGE, "--kld-base needs one text: infer MODEL.gguf --kld-base BASE.gguf FILE");
-    return evaluate(j, j->texts[0], err);
+    if (j->n_texts == 0 && !ws_is_logits_file(j->o->kld_base))
+        return ws_fail(err, WS_USAGE, "--kld-base needs a text: infer MODEL.gguf --kld-base BASE.gguf FILE");
+    return read_and_measure(j, NULL, err);
 }

@@ -1,12 +1,15 @@
-/* perplexity.h - how well a model predicts a text, and how far a quantized model's predictions lie from its
- * source's. The rule is llama-perplexity's: the text's tokens are cut into chunks of `ctx`; the first token of
- * each chunk gives way to BOS where the model uses one; predictions in the second half of a chunk are scored. */
+/* perplexity.h - how well a model predicts texts, and how far a quantized model's predictions lie from its source's.
+ * The rules are llama-perplexity's. A text's tokens are cut into chunks of `ctx`; the first token of each chunk gives
+ * way to BOS where the model uses one; predictions in the second half of a chunk are scored. With a stride, each chunk
+ * begins `stride` tokens after the one before and its last `stride` tokens are scored, so that every token but the
+ * first ones is scored once, with a long context. */
 #ifndef WS_PERPLEXITY_H
 #define WS_PERPLEXITY_H
 
 #include "dtype.h"
 #include "error.h"
 #include "model.h"
+#include "tokenizer.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -32,14 +35,29 @@ typedef struct {
     double mean_dp, mean_dp_error, rms_dp, rms_dp_error, dp[WS_SHARES];
 } ws_eval_result;
 
+enum { WS_TOP = 5 };
+
+/* One prediction. */
+typedef struct {
+    double nll;      /* -log of the probability of the token that came */
+    double nll_base; /* from here on only with a base */
+    double kld;      /* of the base's distribution against the model's */
+    int same_top;    /* is the most probable token the same? 0 or 1 */
+    int shared;      /* tokens that are among the WS_TOP most probable of both */
+} ws_score;
+
 /* Called after every chunk with the result so far (quantiles of the KL divergence: at the end only). */
 typedef void ws_eval_progress(void *arg, uint64_t n_chunks, const ws_eval_result *so_far);
 
 typedef struct {
-    uint64_t ctx;               /* tokens per chunk, at least 4 */
-    uint64_t chunks;            /* evaluate at most so many; 0: all that the text fills */
+    uint64_t ctx;               /* tokens per chunk, at least 4; a base of logits says it */
+    uint64_t stride;            /* 0: chunks follow one another. Else they have ctx + stride / 2 tokens, rounded up to
+                                   a multiple of 256: what llama-perplexity makes of them where its -b is its -c */
+    uint64_t chunks;            /* evaluate at most so many of each text; 0: all that it fills */
     int threads;                /* 0: ws_cpu_count() */
     ws_dtype kv_type;           /* ws_cache_can_hold() */
+    const char *save_logits;    /* write llama.cpp's file of logits (logits_file.h): one text, no base, no stride */
+    const char *state;          /* keep what is done in this file and go on from it (score_log.h); removed at the end */
     ws_eval_progress *progress; /* may be NULL */
     ws_problem_fn *problem;     /* for tensors that do not fit (model.h); may be NULL */
     void *arg;                  /* of both */
@@ -56,5 +74,40 @@ WS_MUST_CHECK ws_status ws_perplexity_run(const char *path, const char *text, si
 /* Both models side by side over the same chunks; their vocabularies must agree. */
 WS_MUST_CHECK ws_status ws_perplexity_compare(const char *base_path, const char *quant_path, const char *text, size_t n,
                                               const ws_eval_options *o, ws_eval_result *r, ws_error *err);
+
+/* ---- several texts, and all that is known in the end ---- */
+
+typedef struct {
+    const char *name, *text;
+    size_t n; /* bytes */
+} ws_document;
+
+typedef struct {
+    ws_eval_result result; /* of this text alone */
+    ws_ids ids;            /* its tokens */
+    size_t first_score;    /* of the measurement's scores; n_scored of each chunk follow */
+} ws_document_result;
+
+/* How texts are cut: chunk c begins at token c * step, and tokens first + 1, ..., first + n_scored of it are scored. */
+typedef struct {
+    size_t length, step, first, n_scored;
+    bool bos; /* in place of the first token */
+} ws_chunk_rule;
+
+typedef struct {
+    ws_eval_result total; /* over all predictions; chunks of all texts */
+    ws_chunk_rule rule;
+    ws_document_result *documents;
+    size_t n_documents;
+    ws_score *scores;
+    size_t n_scores;
+} ws_measurement;
+
+/* Measure the model at `path` on texts, each cut into chunks for itself. `base`: NULL, another model, or a file of
+ * logits, which brings its own tokens (then there are no documents, and the result has one). Release *m with
+ * ws_measurement_free(), on failure, too. */
+WS_MUST_CHECK ws_status ws_measure(ws_measurement *m, const char *path, const char *base, const ws_document *documents,
+                                   size_t n_documents, const ws_eval_options *o, ws_error *err);
+void ws_measurement_free(ws_measurement *m);
 
 #endif

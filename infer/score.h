@@ -6,17 +6,6 @@
 #include "kernels.h"
 #include "perplexity.h"
 
-enum { WS_TOP = 5 };
-
-/* One prediction. */
-typedef struct {
-    double nll;      /* -log of the probability of the token that came */
-    double nll_base; /* from here on only with a base */
-    double kld;      /* of the base's distribution against the model's */
-    int same_top;    /* is the most probable token the same? 0 or 1 */
-    int shared;      /* tokens that are among the WS_TOP most probable of both */
-} ws_score;
-
 /* What another model made of the same position. */
 typedef struct {
     const float *x; /* n logits, or logs of probabilities */

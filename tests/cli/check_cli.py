@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import zipfile
 from pathlib import Path
@@ -353,6 +354,49 @@ class Json(CliCase):
         for args, code in ((["--hellaswag", lines], 1), (["--multiple-choice", tasks], 1), (["--winogrande", model], 1),
                            (["--hellaswag", tasks, "--winogrande", lines], 2), (["--hellaswag", tasks, "-c", "5"], 1)):
             self.assertEqual(run("infer", model, *args).returncode, code, args)
+
+    def test_measurements(self):
+        model, small, logits = (self.dir / name for name in ("model.gguf", "small.gguf", "base.logits"))
+        run("convert", MODEL, model, "-q")
+        run("quantize", model, small, "q4_0", "-q")
+        options = ("-c", "64", "--chunks", "20", "--json")
+        whole = run("infer", model, "--perplexity", TEXT, TEXT, *options, "--save-all-logits", logits)
+        self.assertEqual(whole.returncode, 2, whole.stderr)
+        whole = run("infer", model, "--perplexity", TEXT, *options, "--save-all-logits", logits)
+        self.assertEqual(whole.returncode, 0, whole.stderr)
+        whole = json.loads(whole.stdout)
+        self.assertEqual({*whole}, {"perplexity", "error", "tokens", "chunks"})
+        both = json.loads(run("infer", small, "--kld-base", model, TEXT, *options).stdout)
+        saved = json.loads(run("infer", small, "--kld-base", logits, "--json").stdout)
+        self.assertEqual((saved["ppl"], saved["top1"]), (both["ppl"], both["top1"]))
+        self.assertAlmostEqual(saved["mean_kld"], both["mean_kld"], places=4)
+        self.assertAlmostEqual(both["ppl_base"], whole["perplexity"])
+        two = json.loads(run("infer", model, "--perplexity", TEXT, TEXT, *options).stdout)
+        self.assertAlmostEqual(two["perplexity"], whole["perplexity"])
+        self.assertEqual([d["perplexity"] for d in two["documents"]], [whole["perplexity"]] * 2)
+        self.file("cut.logits", logits.read_bytes()[:-1])
+        for args, code in ((["--kld-base", self.dir / "cut.logits"], 1), (["--kld-base", logits, TEXT], 2),
+                           (["--kld-base", model], 2), (["--perplexity", TEXT, "--stride", "600"], 2)):
+            self.assertEqual(run("infer", small, *args).returncode, code, args)
+
+    def test_resume(self):
+        model, state = self.dir / "model.gguf", self.dir / "model.gguf.resume"
+        run("convert", MODEL, model, "-q")
+        command = ("infer", model, "--perplexity", TEXT, "-c", "64", "--chunks", "150", "--resume", "--json")
+        whole = run(*command)
+        self.assertEqual((whole.returncode, state.exists()), (0, False), whole.stderr)
+        for seconds in (0.02, 0.3):
+            killed = subprocess.Popen([BIN / command[0], *map(str, command[1:])], stdout=subprocess.PIPE)
+            deadline = time.monotonic() + 60
+            while killed.poll() is None and time.monotonic() < deadline and not (state.exists() and state.stat().st_size > 4000):
+                time.sleep(0.005)
+            time.sleep(seconds / 10)
+            killed.kill()
+            killed.communicate()
+        if state.exists():  # else the run was faster than the signal
+            self.assertEqual(run("infer", model, "--perplexity", TEXT, "-c", "48", "--resume").returncode, 1)
+        again = run(*command)
+        self.assertEqual((again.stdout, state.exists()), (whole.stdout, False), again.stderr)
 
     def test_strings_cannot_drive_the_terminal(self):
         evil = b"\x1b]0;owned\x07\xff\xfe"
