@@ -1,6 +1,6 @@
-/* A checkpoint's names against the architecture that its config.json tells: names that convert would not know, and
- * names that every model of it has. Which rows a mixed model has in which layer only its metadata would tell: those are
- * not missed. */
+/* A checkpoint's names and shapes against the architecture that its config.json tells: names that convert would not
+ * know, names that every model of it has, shapes that contradict those of the other tensors. Which rows a mixed model
+ * has in which layer only its metadata would tell: those are not missed. */
 #include "alloc.h"
 #include "arch.h"
 #include "match.h"
@@ -11,7 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LISTED = 20, MAX_LAYERS = 4096 };
+enum { MAX_LISTED = 20, MAX_LAYERS = 4096, N_DIMS = WS_DIM_HEAD_VALUE + 1 };
+
+/* The size that most tensors give a symbolic dimension (majority vote: a candidate, and its lead over all others). */
+typedef struct {
+    uint64_t size;
+    int64_t lead;
+} vote;
 
 typedef struct {
     ws_findings *fs;
@@ -19,6 +25,7 @@ typedef struct {
     const ws_arch *arch;
     uint64_t n_layers, n_extra;
     bool has_experts;
+    vote votes[N_DIMS];
     ws_error *err;
 } check;
 
@@ -71,9 +78,67 @@ static ws_status check_missing(check *c) {
     return WS_OK;
 }
 
+/* ---- shapes ---- */
+
+/* Does convert leave the shape alone, so that the row of the table says what the checkpoint's is? */
+static bool keeps_shape(const ws_arch_tensor *row) {
+    return row->transform == WS_COPY || row->transform == WS_ADD_ONE || row->transform == WS_PERMUTE_HEADS ||
+           row->transform == WS_PERMUTE_KV_HEADS || row->transform == WS_STACK;
+}
+
+/* Dimension d, counted from the fastest. */
+static uint64_t dimension(const ws_report_tensor *t, uint32_t d) {
+    return d < t->n_dims ? t->shape[t->n_dims - 1 - d] : 1;
+}
+
+/* Of a stack, one matrix is a tensor here. */
+static uint32_t n_dims_of(const ws_arch_tensor *row) {
+    const uint32_t most = row->transform == WS_STACK ? 2 : 3;
+    uint32_t n = 0;
+    while (n < most && row->shape[n] != WS_DIM_END) n++;
+    return n;
+}
+
+static void cast(vote *v, uint64_t size) {
+    if (!v->lead) v->size = size;
+    v->lead += v->size == size ? 1 : -1;
+}
+
+static void cast_votes(check *c, const ws_report_tensor *t, const ws_arch_tensor *row) {
+    for (uint32_t d = 0; d < n_dims_of(row); d++) cast(&c->votes[row->shape[d]], dimension(t, d));
+}
+
+static ws_status check_shape(check *c, const ws_report_tensor *t, const ws_arch_tensor *row) {
+    for (uint32_t d = 0; d < (t->n_dims > n_dims_of(row) ? t->n_dims : n_dims_of(row)); d++) {
+        const uint64_t want = d < n_dims_of(row) && row->shape[d] != WS_DIM_ONE ? c->votes[row->shape[d]].size : 1;
+        if (dimension(t, d) == want) continue;
+        const ws_finding f = {.kind = WS_FINDING_SHAPE, .severity = WS_SEVERITY_ERROR, .tensor = t->name};
+        return ws_findings_add(c->fs, f, c->err,
+                               "shape[-%" PRIu32 "] is %" PRIu64 "; by the other tensors it would be %" PRIu64, d + 1,
+                               dimension(t, d), want);
+    }
+    return WS_OK;
+}
+
+static ws_status check_shapes(check *c) {
+    for (int second = 0; second < 2; second++)
+        for (size_t i = 0; i < c->r->n_tensors; i++) {
+            const ws_report_tensor *t = &c->r->tensors[i];
+            uint64_t layer = 0;
+            const ws_arch_tensor *row = row_of(c->arch, t->name, &layer);
+            if (!row || row->flags & WS_DROPPED || !keeps_shape(row)) continue;
+            if (second)
+                WS_TRY(check_shape(c, t, row));
+            else
+                cast_votes(c, t, row);
+        }
+    return WS_OK;
+}
+
 ws_status ws_verify_checkpoint(ws_findings *fs, const ws_report *r, ws_error *err) {
     check c = {.fs = fs, .r = r, .arch = r->config_class ? ws_arch_by_hf_class(r->config_class) : NULL, .err = err};
     if (!c.arch) return WS_OK;
     WS_TRY(check_names(&c));
-    return check_missing(&c);
+    WS_TRY(check_missing(&c));
+    return check_shapes(&c);
 }

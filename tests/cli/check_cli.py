@@ -537,6 +537,19 @@ class InspectCommands(CliCase):
         found = [(f["kind"], f["tensor"]) for f in json.loads(result.stdout)["verify"]["findings"]]
         self.assertEqual(found, [("extra", "model.layers.1.mlp.zp_proj.weight"), ("missing", None)])
 
+    def test_verify_shapes_of_a_checkpoint(self):
+        """One tensor's shape is changed in the header, at the same length and size."""
+        folder = self.dir / "model"
+        shutil.copytree(MODEL, folder)
+        path = folder / "model.safetensors"
+        data = path.read_bytes()
+        at = data.index(b'"shape":[768,256]', data.index(b"layers.1.mlp.up_proj"))
+        path.write_bytes(data[:at] + b'"shape":[384,512]' + data[at + 17:])
+        result = run("inspect", folder, "--verify", "--json")
+        self.assertEqual(result.returncode, 1)
+        found = json.loads(result.stdout)["verify"]["findings"]
+        self.assertEqual([(f["kind"], f["tensor"]) for f in found], [("shape", "model.layers.1.mlp.up_proj.weight")])
+
     def test_html(self):
         self.ok("set", self.gguf, "general.name=<script>alert(1)</script>", "general.url=\x1b[0m")
         for args in ([self.gguf, "--html"], ["stats", self.gguf, "--html"], [MODEL / "model.safetensors", "--html"]):
