@@ -3,7 +3,6 @@
 
 Needs the folder made by tests/conformance/oracle.sh and a quiet machine. Times are medians; ratios are what to read."""
 import argparse
-import json
 import os
 import platform
 import statistics
@@ -24,33 +23,12 @@ def row(name, ours, theirs, rounds, env=None):
     print(f"| {name} | {t:.2f} s | {rt:.2f} s | {rt / t:.1f}x | {m:.0f} MiB | {rm:.0f} MiB |", flush=True)
 
 
-def bench_rows(args, model, name):
-    """Tokens per second, generation and prompt, 1 and 2 threads."""
-    for threads in (1, 2):
-        ours, theirs = {}, {}
-        for _ in range(args.rounds):
-            for kind, text in (("pp", " ".join(["word"] * 511)), ("tg", "The")):
-                out = subprocess.run([args.bin / "infer", model, "-p", text, "-n", "64" if kind == "tg" else "1", "--temp", "0",
-                                      "--ctx", "1024", "-t", str(threads), "--json"], capture_output=True, check=True)
-                result = json.loads(out.stdout)
-                key = "generated_tokens_per_second" if kind == "tg" else "prompt_tokens_per_second"
-                ours.setdefault(kind, []).append(result[key])
-            out = subprocess.run([args.oracle / "bin/llama-bench", "-m", model, "-t", str(threads), "-p", "512", "-n", "64",
-                                  "-r", "1", "-o", "json"], capture_output=True, check=True)
-            for test in json.loads(out.stdout):
-                theirs.setdefault("pp" if test["n_prompt"] else "tg", []).append(test["avg_ts"])
-        for kind, label in (("pp", "prompt, 512 tokens"), ("tg", "generation")):
-            a, b = statistics.median(ours[kind]), statistics.median(theirs[kind])
-            print(f"| {name} | {label} | {threads} | {a:.0f} | {b:.0f} | {a / b:.2f}x |", flush=True)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", type=Path, required=True, help="folder of the built tools")
     parser.add_argument("--oracle", type=Path, required=True, help="folder made by oracle.sh, with models/")
     parser.add_argument("--text", type=Path, default=Path(__file__).resolve().parents[1] / "model/heldout.txt")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--speed-only", action="store_true", help="only the tokens per second")
     args = parser.parse_args()
     model = args.oracle / "models/SmolLM2-135M-Instruct"
     python = args.oracle / "venv/bin/python"
@@ -60,26 +38,23 @@ def main():
         tmp = Path(folder)
         f16 = tmp / "f16.gguf"
         subprocess.run([args.bin / "convert", model, f16, "--type", "f16", "-q"], check=True)
-        files = {"f16": f16}
-        for kind in ("q8_0", "q4_0", "q4_k"):
-            files[kind] = tmp / f"{kind}.gguf"
-            subprocess.run([args.bin / "quantize", f16, files[kind], kind, "-q"], check=True)
-        if not args.speed_only:
-            print("| | ours | reference | ratio | peak memory | reference |\n|---|---|---|---|---|---|")
-            row("convert, f16", [args.bin / "convert", model, tmp / "a.gguf", "--type", "f16"],
-                [python, args.oracle / "llama.cpp/convert_hf_to_gguf.py", model, "--outfile", tmp / "b.gguf", "--outtype", "f16"],
-                args.rounds, env)
-            for kind in ("q8_0", "q4_0", "q4_k_m", "q5_k_m", "q6_k", "q2_k"):
-                row(f"quantize, {kind}", [args.bin / "quantize", f16, tmp / "a.gguf", kind, "2"],
-                    [args.oracle / "bin/llama-quantize", f16, tmp / "b.gguf", kind, "2"], args.rounds)
-            for kind in ("f16", "q4_k"):
-                row(f"perplexity, {kind}, 4 chunks", [args.bin / "infer", files[kind], "--perplexity", args.text, "--chunks", "4"],
-                    [args.oracle / "bin/llama-perplexity", "-m", files[kind], "-f", args.text, "-c", "512", "--chunks", "4",
-                     "-t", "2"], args.rounds)
-            print()
-        print("| type | test | threads | ours, tokens/s | llama.cpp | ratio |\n|---|---|---|---|---|---|")
-        for name, path in files.items():
-            bench_rows(args, path, name)
+        files = {"f16": f16, "q4_k": tmp / "q4_k.gguf"}
+        subprocess.run([args.bin / "quantize", f16, files["q4_k"], "q4_k", "-q"], check=True)
+        print("| | ours | reference | ratio | peak memory | reference |\n|---|---|---|---|---|---|")
+        row("convert, f16", [args.bin / "convert", model, tmp / "a.gguf", "--type", "f16"],
+            [python, args.oracle / "llama.cpp/convert_hf_to_gguf.py", model, "--outfile", tmp / "b.gguf", "--outtype", "f16"],
+            args.rounds, env)
+        for kind in ("q8_0", "q4_0", "q4_k_m", "q5_k_m", "q6_k", "q2_k"):
+            row(f"quantize, {kind}", [args.bin / "quantize", f16, tmp / "a.gguf", kind, "2"],
+                [args.oracle / "bin/llama-quantize", f16, tmp / "b.gguf", kind, "2"], args.rounds)
+        for kind in ("f16", "q4_k"):
+            row(f"perplexity, {kind}, 4 chunks", [args.bin / "infer", files[kind], "--perplexity", args.text, "--chunks", "4"],
+                [args.oracle / "bin/llama-perplexity", "-m", files[kind], "-f", args.text, "-c", "512", "--chunks", "4",
+                 "-t", "2"], args.rounds)
+        run = f"{args.oracle}/bin/llama-perplexity -f {args.text} -c 512 --chunks 4 -t 2 --kl-divergence-base {tmp}/logits"
+        row("KL divergence, q4_k, 4 chunks",
+            [args.bin / "infer", files["q4_k"], "--kld-base", f16, args.text, "--chunks", "4"],
+            ["sh", "-c", f"{run} -m {f16} && {run} -m {files['q4_k']} --kl-divergence"], args.rounds)
 
 
 if __name__ == "__main__":
