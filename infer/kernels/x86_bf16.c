@@ -12,7 +12,7 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-enum { STEP = 2 * WS_LANES, TILE_R = 4, TILE_T = 6 };
+enum { STEP = 2 * WS_LANES, TILE_R = 4, TILE_T = 6, ALONE_R = 2, AHEAD = 16384 };
 
 /* The n <= STEP columns from p on; zeros after them. */
 INLINE __m512bh load(const uint8_t *p, size_t n) {
@@ -31,11 +31,11 @@ INLINE void mul_add(const uint8_t *w, size_t w_bytes, const uint16_t *x, size_t 
     }
 }
 
-/* A single token waits for memory: ask for what lies AHEAD bytes further on, as many bytes as are being read. */
+/* A single token waits for memory: few rows at a time, so that it is read nearly in order, and ask for what lies AHEAD
+ * bytes further on, as many bytes as are being read. */
 INLINE void fetch_ahead(const uint8_t *first_row, size_t column, const int n_rows) {
-    enum { AHEAD = 16384 };
     const char *at = (const char *)first_row + AHEAD + 2 * column * (size_t)n_rows;
-    UNROLL for (int i = 0; i < n_rows; i++) _mm_prefetch(at + 2 * STEP * i, _MM_HINT_T2);
+    UNROLL for (int i = 0; i < n_rows; i++) _mm_prefetch(at + 2 * STEP * i, _MM_HINT_T1);
 }
 
 INLINE void mul_tile(const ws_float_job *job, size_t r0, size_t t0, const int n_rows, const int n_tokens) {
@@ -54,20 +54,20 @@ INLINE void mul_tile(const ws_float_job *job, size_t r0, size_t t0, const int n_
         if (n_rows == 4)
             _mm_storeu_ps(y, add_four(acc[0][t], acc[1][t], acc[2][t], acc[3][t]));
         else
-            *y = add_lanes(acc[0][t]);
+            UNROLL for (int r = 0; r < n_rows; r++) y[r] = add_lanes(acc[r][t]);
     }
 }
 
-INLINE void mul_strip(const ws_float_job *job, size_t t, const int n_tokens) {
+INLINE void mul_strip(const ws_float_job *job, size_t t, const int n_rows, const int n_tokens) {
     size_t r = 0;
-    for (; r + TILE_R <= job->n_rows; r += TILE_R) mul_tile(job, r, t, TILE_R, n_tokens);
+    for (; r + n_rows <= job->n_rows; r += n_rows) mul_tile(job, r, t, n_rows, n_tokens);
     for (; r < job->n_rows; r++) mul_tile(job, r, t, 1, n_tokens);
 }
 
 static void mul_bf16(const ws_float_job *job) {
     size_t t = 0;
-    for (; t + TILE_T <= job->n_tokens; t += TILE_T) mul_strip(job, t, TILE_T);
-    for (; t < job->n_tokens; t++) mul_strip(job, t, 1);
+    for (; t + TILE_T <= job->n_tokens; t += TILE_T) mul_strip(job, t, TILE_R, TILE_T);
+    for (; t < job->n_tokens; t++) mul_strip(job, t, ALONE_R, 1);
 }
 
 void ws_kernels_init_bf16(ws_kernels *k) { k->mul_float[WS_TYPE_BF16] = mul_bf16; }

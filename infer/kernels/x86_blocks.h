@@ -31,27 +31,39 @@ INLINE floats all_f(const ws_q8_cell *x) { return _mm512_set1_ps(x->f); }
 typedef struct {
     const uint8_t *b[4];
     size_t stride, stride3;
+    const char *ahead; /* NULL, or what to ask for in memory while this block is worked on */
 } block_rows;
+
+/* Ask for the next lines until n bytes, a multiple of a line, are under way. A few at a time: more requests at once
+ * than a processor keeps track of would hold up the block's own loads. */
+INLINE void fetch(block_rows *r, const size_t bytes) {
+    if (!r->ahead) return;
+    UNROLL for (size_t i = 0; i < bytes; i += 64) _mm_prefetch(r->ahead + i, _MM_HINT_T2);
+    r->ahead += bytes;
+}
 
 INLINE const uint8_t *row_at(const block_rows *r, const int row) {
     const size_t step = row % 4 == 3 ? r->stride3 : row % 4 * r->stride;
     return r->b[row / 4] + step;
 }
 
+/* 16 bytes of two rows; insertion into halves takes less time than into quarters. */
+INLINE __m256i two_rows(const uint8_t *first, const uint8_t *second) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)first)),
+                                   _mm_loadu_si128((const __m128i *)(const void *)second), 1);
+}
+
 /* 16 bytes of rows j, 4 + j, 8 + j, 12 + j. */
 INLINE ints four_rows(const block_rows *r, size_t at, const int j) {
-    __m128i v[4];
-    UNROLL for (int i = 0; i < 4; i++) v[i] =
-        _mm_loadu_si128((const __m128i *)(const void *)(row_at(r, 4 * i + j) + at));
-    ints all = _mm512_castsi128_si512(v[0]);
-    all = _mm512_inserti32x4(all, v[1], 1);
-    all = _mm512_inserti32x4(all, v[2], 2);
-    return _mm512_inserti32x4(all, v[3], 3);
+    const __m256i low = two_rows(row_at(r, j) + at, row_at(r, 4 + j) + at);
+    const __m256i high = two_rows(row_at(r, 8 + j) + at, row_at(r, 12 + j) + at);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
 /* to[k] = bytes at + 4 k .. at + 4 k + 3 of the 16 rows, for k = 0..3. */
-INLINE void transpose(const block_rows *r, size_t at, ints to[4]) {
+INLINE void transpose(block_rows *r, size_t at, ints to[4]) {
     ints v[4], pair[4];
+    fetch(r, WS_LANES * 16);
     UNROLL for (int j = 0; j < 4; j++) v[j] = four_rows(r, at, j);
     pair[0] = _mm512_unpacklo_epi32(v[0], v[1]), pair[1] = _mm512_unpackhi_epi32(v[0], v[1]);
     pair[2] = _mm512_unpacklo_epi32(v[2], v[3]), pair[3] = _mm512_unpackhi_epi32(v[2], v[3]);
@@ -189,7 +201,7 @@ INLINE void put_min(sink *s, const int p, floats min0, floats min1) {
 }
 
 /* 64 bytes of two-bit quants in the order of the K-quants: 8 panels. */
-INLINE void put_two_bits(const block_rows *r, size_t at, sink *s) {
+INLINE void put_two_bits(block_rows *r, size_t at, sink *s) {
     UNROLL for (int part = 0; part < 4; part++) { /* 16 bytes: half of four panels */
         ints t[4];
         transpose(r, at + 16 * (size_t)part, t);

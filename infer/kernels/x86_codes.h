@@ -16,21 +16,21 @@ INLINE ints look_up(const int8_t values[16], const int low, ints q) {
 }
 
 /* Panel p from 16 bytes, the low halves first. */
-INLINE void put_values(const block_rows *r, size_t at, const int8_t values[16], const int p, sink *s) {
+INLINE void put_values(block_rows *r, size_t at, const int8_t values[16], const int p, sink *s) {
     ints t[4];
     transpose(r, at, t);
     UNROLL for (int k = 0; k < 4; k++) put(s, p, k, look_up(values, s->low, field(t[k], 0, 15)));
     UNROLL for (int k = 0; k < 4; k++) put(s, p, k + 4, look_up(values, s->low, field(t[k], 4, 15)));
 }
 
-INLINE void block_iq4_nl(const block_rows *r, sink *s) {
+INLINE void block_iq4_nl(block_rows *r, sink *s) {
     put_values(r, offsetof(ws_iq4_nl, qs), iq4_values, 0, s);
     const floats d = gather_f16(r, offsetof(ws_iq4_nl, d));
     put_d(s, 0, d, d);
 }
 
 /* The first eight bytes: d and scales_h in one word, scales_l in the other. */
-INLINE void block_iq4_xs(const block_rows *r, sink *s) {
+INLINE void block_iq4_xs(block_rows *r, sink *s) {
     UNROLL for (int p = 0; p < 8; p++) put_values(r, offsetof(ws_iq4_xs, qs) + 16 * (size_t)p, iq4_values, p, s);
     const ints head = gather_32(r, 0), low = gather_32(r, offsetof(ws_iq4_xs, scales_l));
     const floats d = low_f16(head);
@@ -50,7 +50,7 @@ INLINE floats mxfp4_scales(ints e) {
     return _mm512_castsi512_ps(_mm512_mask_mov_epi32(normal, is_small, small));
 }
 
-INLINE void block_mxfp4(const block_rows *r, sink *s) {
+INLINE void block_mxfp4(block_rows *r, sink *s) {
     put_values(r, offsetof(ws_mxfp4, qs), fp4_values, 0, s);
     const floats d = mxfp4_scales(word_bits(gather_32(r, 0), 0, 255));
     put_d(s, 0, d, d);
@@ -65,7 +65,7 @@ INLINE floats nvfp4_scales(ints codes, const int i) {
 }
 
 /* 16 bytes are a panel: eight for each half, the low nibbles first. */
-INLINE void block_nvfp4(const block_rows *r, sink *s) {
+INLINE void block_nvfp4(block_rows *r, sink *s) {
     UNROLL for (int p = 0; p < 2; p++) {
         ints t[4];
         transpose(r, offsetof(ws_nvfp4, qs) + 16 * (size_t)p, t);
@@ -85,7 +85,7 @@ INLINE void put_one_d(sink *s, const int n_panels, floats d) {
     UNROLL for (int p = 0; p < n_panels; p++) put_d(s, p, d, d);
 }
 
-INLINE void block_q1_0(const block_rows *r, sink *s) {
+INLINE void block_q1_0(block_rows *r, sink *s) {
     ints t[4];
     transpose(r, offsetof(ws_q1_0, qs), t);
     UNROLL for (int p = 0; p < 4; p++) UNROLL for (int g = 0; g < 8; g++)
@@ -105,14 +105,14 @@ INLINE ints two_bit_digits(ints codes, const int at) {
     return fold(fold(x, 12, 0x000f000f), 6, 0x03030303);
 }
 
-INLINE void block_q2_0(const block_rows *r, sink *s) {
+INLINE void block_q2_0(block_rows *r, sink *s) {
     ints t[4];
     transpose(r, offsetof(ws_q2_0, qs), t);
     UNROLL for (int g = 0; g < 16; g++) put(s, g / 8, g % 8, two_bit_digits(t[g / 4], 8 * (g % 4)));
     put_one_d(s, 2, gather_f16(r, offsetof(ws_q2_0, d)));
 }
 
-INLINE void block_tq2_0(const block_rows *r, sink *s) {
+INLINE void block_tq2_0(block_rows *r, sink *s) {
     put_two_bits(r, offsetof(ws_tq2_0, qs), s);
     put_one_d(s, 8, gather_f16(r, offsetof(ws_tq2_0, d)));
 }
@@ -128,7 +128,7 @@ INLINE ints next_digit(ints *x) {
 }
 
 /* Panel n are digits n of the first 32 bytes, then come 16 columns for each digit of the next 16, 4 of the last 4. */
-INLINE void block_tq1_0(const block_rows *r, sink *s) {
+INLINE void block_tq1_0(block_rows *r, sink *s) {
     UNROLL for (int half = 0; half < 2; half++) {
         ints t[4];
         transpose(r, offsetof(ws_tq1_0, qs) + 16 * (size_t)half, t);
@@ -215,7 +215,7 @@ INLINE floats odd_scale(floats d, ints scale, const float unit) {
     return _mm512_mul_ps(_mm512_mul_ps(d, _mm512_cvtepi32_ps(odd)), _mm512_set1_ps(unit));
 }
 
-INLINE void block_iq2_xxs(const block_rows *r, sink *s) {
+INLINE void block_iq2_xxs(block_rows *r, sink *s) {
     ints words[8];
     UNROLL for (int i = 0; i < 4; i++) {
         ints t[4];
@@ -239,7 +239,7 @@ INLINE void block_iq2_xxs(const block_rows *r, sink *s) {
 }
 
 /* Scales of 16 columns in half a byte each. */
-INLINE void put_iq2_scales(const block_rows *r, size_t at_d, size_t at, sink *s) {
+INLINE void put_iq2_scales(block_rows *r, size_t at_d, size_t at, sink *s) {
     const floats d = gather_f16(r, at_d);
     const ints scales[2] = {gather_32(r, at), gather_32(r, at + 4)};
     UNROLL for (int p = 0; p < 8; p++) {
@@ -249,7 +249,7 @@ INLINE void put_iq2_scales(const block_rows *r, size_t at_d, size_t at, sink *s)
     }
 }
 
-INLINE void block_iq2_xs(const block_rows *r, sink *s) {
+INLINE void block_iq2_xs(block_rows *r, sink *s) {
     UNROLL for (int i = 0; i < 4; i++) {
         ints t[4];
         transpose(r, offsetof(ws_iq2_xs, qs) + 16 * (size_t)i, t);
@@ -264,7 +264,7 @@ INLINE void block_iq2_xs(const block_rows *r, sink *s) {
     put_iq2_scales(r, offsetof(ws_iq2_xs, d), offsetof(ws_iq2_xs, scales), s);
 }
 
-INLINE void block_iq2_s(const block_rows *r, sink *s) {
+INLINE void block_iq2_s(block_rows *r, sink *s) {
     const ints qh[2] = {gather_32(r, offsetof(ws_iq2_s, qh)), gather_32(r, offsetof(ws_iq2_s, qh) + 4)};
     UNROLL for (int i = 0; i < 2; i++) {
         ints t[4], signs[4];
@@ -294,7 +294,7 @@ INLINE void put_iq1(sink *s, const int p, const int k, ints codes, const int hal
 
 INLINE __mmask16 rows_with_bit(ints v, const int bit) { return _mm512_test_epi32_mask(v, _mm512_set1_epi32(1 << bit)); }
 
-INLINE void block_iq1_s(const block_rows *r, sink *s) {
+INLINE void block_iq1_s(block_rows *r, sink *s) {
     ints qh[4];
     transpose(r, offsetof(ws_iq1_s, qh), qh);
     UNROLL for (int i = 0; i < 2; i++) {
@@ -326,7 +326,7 @@ INLINE floats iq1_m_d(const ints scales[2]) {
     return low_f16(half);
 }
 
-INLINE void block_iq1_m(const block_rows *r, sink *s) {
+INLINE void block_iq1_m(block_rows *r, sink *s) {
     ints qh[4];
     transpose(r, offsetof(ws_iq1_m, qh), qh);
     UNROLL for (int i = 0; i < 2; i++) {
@@ -364,7 +364,7 @@ INLINE void put_iq3(sink *s, const int p, const int g, ints codes, const int hal
 /* Eight values for the digits, in every quarter of the register. */
 INLINE ints eight_values(const int low, const int high) { return _mm512_set4_epi32(0, 0, high, low); }
 
-INLINE void block_iq3_xxs(const block_rows *r, sink *s) {
+INLINE void block_iq3_xxs(block_rows *r, sink *s) {
     const ints values = eight_values(4 | 12 << 8 | 20 << 16 | 28 << 24, 36 | 44 << 8 | 52 << 16 | 62 << 24);
     ints words[8];
     transpose(r, offsetof(ws_iq3_xxs, scales_signs), words);
@@ -387,7 +387,7 @@ INLINE void block_iq3_xxs(const block_rows *r, sink *s) {
     }
 }
 
-INLINE void block_iq3_s(const block_rows *r, sink *s) {
+INLINE void block_iq3_s(block_rows *r, sink *s) {
     const ints values = eight_values(1 | 3 << 8 | 5 << 16 | 7 << 24, 9 | 11 << 8 | 13 << 16 | 15 << 24);
     const ints qh[2] = {gather_32(r, offsetof(ws_iq3_s, qh)), gather_32(r, offsetof(ws_iq3_s, qh) + 4)};
     UNROLL for (int i = 0; i < 4; i++) {

@@ -227,12 +227,13 @@ INLINE void mul_add_tail(const factors *f, size_t n, lanes acc[][TILE_T], const 
     mul_add_step(&(factors){wp[0], xp[0], STEP_BYTES, STEP_BYTES}, acc, n_rows, n_tokens, kind);
 }
 
-/* A single token waits for memory: ask for the rows after these, which follow them in memory, as many bytes as are
- * being read. */
-INLINE void fetch_ahead(const uint8_t *w, size_t w_bytes, size_t column, const int n_rows, const float_kind kind) {
-    const size_t step = n_rows * kind_bytes(kind);
-    const char *at = (const char *)w + n_rows * w_bytes + column * step;
-    for (size_t i = 0; i < step * WS_LANES; i += 64) _mm_prefetch(at + i, _MM_HINT_T1);
+/* A single token waits for memory: few rows at a time, so that it is read nearly in order, and ask for what lies AHEAD
+ * bytes further on, as many bytes as are being read. */
+enum { ALONE_R = 2, AHEAD = 16384 };
+INLINE void fetch_ahead(const uint8_t *first_row, size_t column, const int n_rows, const float_kind kind) {
+    const size_t bytes = n_rows * kind_bytes(kind);
+    const char *at = (const char *)first_row + AHEAD + column * bytes;
+    for (size_t i = 0; i < step_columns(kind) * bytes; i += 64) _mm_prefetch(at + i, _MM_HINT_T1);
 }
 
 INLINE void float_tile(const ws_float_job *job, size_t r0, size_t t0, const int n_rows, const int n_tokens,
@@ -245,7 +246,7 @@ INLINE void float_tile(const ws_float_job *job, size_t r0, size_t t0, const int 
     factors f = {job->w + r0 * job->w_bytes, (const uint8_t *)job->x + t0 * x_bytes, job->w_bytes, x_bytes};
     size_t left = job->n_cols;
     for (; left >= step_columns(kind); left -= step_columns(kind)) {
-        if (n_tokens == 1) fetch_ahead(f.w, job->w_bytes, job->n_cols - left, n_rows, kind);
+        if (n_tokens == 1) fetch_ahead(job->w + r0 * job->w_bytes, job->n_cols - left, n_rows, kind);
         mul_add_step(&f, acc, n_rows, n_tokens, kind);
         f.w += step_columns(kind) * kind_bytes(kind), f.x += step_columns(kind) * input_bytes(kind);
     }
@@ -273,7 +274,7 @@ INLINE void float_strip(const ws_float_job *job, size_t t, const int n_rows, con
 INLINE void float_all(const ws_float_job *job, const float_kind kind) {
     size_t t = 0;
     for (; t + TILE_T <= job->n_tokens; t += TILE_T) float_strip(job, t, STRIP_R, TILE_T, kind);
-    for (; t < job->n_tokens; t++) float_strip(job, t, TILE_R, 1, kind);
+    for (; t < job->n_tokens; t++) float_strip(job, t, ALONE_R, 1, kind);
 }
 
 static void mul_f32(const ws_float_job *job) { float_all(job, AS_F32); }

@@ -15,14 +15,14 @@ INLINE ints fifth_bits(ints bits, const int g, ints q) {
     return _mm512_mask_add_epi8(q, four_bits(bits, g / 2, g % 2), q, BYTES(16));
 }
 
-INLINE void put_nibbles(const block_rows *r, size_t at, sink *s) {
+INLINE void put_nibbles(block_rows *r, size_t at, sink *s) {
     ints t[4];
     transpose(r, at, t);
     UNROLL for (int k = 0; k < 4; k++) put(s, 0, k, field(t[k], 0, 15));
     UNROLL for (int k = 0; k < 4; k++) put(s, 0, k + 4, field(t[k], 4, 15));
 }
 
-INLINE void put_5_bits(const block_rows *r, size_t at_bits, size_t at, sink *s) {
+INLINE void put_5_bits(block_rows *r, size_t at_bits, size_t at, sink *s) {
     ints t[4];
     const ints bits = gather_32(r, at_bits);
     transpose(r, at, t);
@@ -30,33 +30,33 @@ INLINE void put_5_bits(const block_rows *r, size_t at_bits, size_t at, sink *s) 
     UNROLL for (int k = 0; k < 4; k++) put(s, 0, k + 4, fifth_bits(bits, k + 4, field(t[k], 4, 15)));
 }
 
-INLINE void block_q4_0(const block_rows *r, sink *s) {
+INLINE void block_q4_0(block_rows *r, sink *s) {
     put_nibbles(r, offsetof(ws_q4_0, qs), s);
     const floats d = gather_f16(r, offsetof(ws_q4_0, d));
     put_d(s, 0, d, d);
 }
 
-INLINE void block_q4_1(const block_rows *r, sink *s) {
+INLINE void block_q4_1(block_rows *r, sink *s) {
     put_nibbles(r, offsetof(ws_q4_1, qs), s);
     const ints dm = gather_32(r, offsetof(ws_q4_1, d));
     put_d(s, 0, low_f16(dm), low_f16(dm));
     put_min(s, 0, high_f16(dm), high_f16(dm));
 }
 
-INLINE void block_q5_0(const block_rows *r, sink *s) {
+INLINE void block_q5_0(block_rows *r, sink *s) {
     put_5_bits(r, offsetof(ws_q5_0, qh), offsetof(ws_q5_0, qs), s);
     const floats d = gather_f16(r, offsetof(ws_q5_0, d));
     put_d(s, 0, d, d);
 }
 
-INLINE void block_q5_1(const block_rows *r, sink *s) {
+INLINE void block_q5_1(block_rows *r, sink *s) {
     put_5_bits(r, offsetof(ws_q5_1, qh), offsetof(ws_q5_1, qs), s);
     const ints dm = gather_32(r, offsetof(ws_q5_1, d));
     put_d(s, 0, low_f16(dm), low_f16(dm));
     put_min(s, 0, high_f16(dm), high_f16(dm));
 }
 
-INLINE void block_q8_0(const block_rows *r, sink *s) {
+INLINE void block_q8_0(block_rows *r, sink *s) {
     UNROLL for (int half = 0; half < 2; half++) {
         ints t[4];
         transpose(r, offsetof(ws_q8_0, qs) + 16 * half, t);
@@ -71,7 +71,7 @@ INLINE void block_q8_0(const block_rows *r, sink *s) {
 /* Scales and minimums of Q4_K and Q5_K, from the first 16 bytes: word 0 holds d and dmin; the other words k hold, for
  * sub-blocks j = 0..3 in byte j, k = 1: scale[j] and two bits of scale[j + 4]; k = 2: the same of min; k = 3: four bits
  * of both [j + 4]. */
-INLINE void scales_q4_k(const block_rows *r, sink *s) {
+INLINE void scales_q4_k(block_rows *r, sink *s) {
     ints t[4], scale[2], min[2];
     transpose(r, 0, t);
     const floats d = low_f16(t[0]), neg = _mm512_sub_ps(_mm512_setzero_ps(), high_f16(t[0]));
@@ -86,7 +86,7 @@ INLINE void scales_q4_k(const block_rows *r, sink *s) {
     }
 }
 
-INLINE void block_q4_k(const block_rows *r, sink *s) {
+INLINE void block_q4_k(block_rows *r, sink *s) {
     UNROLL for (int part = 0; part < 8; part++) { /* 16 bytes: half of two panels */
         const int c = part / 2, g = part % 2 * 4;
         ints t[4];
@@ -97,7 +97,7 @@ INLINE void block_q4_k(const block_rows *r, sink *s) {
     scales_q4_k(r, s);
 }
 
-INLINE void block_q5_k(const block_rows *r, sink *s) {
+INLINE void block_q5_k(block_rows *r, sink *s) {
     UNROLL for (int half = 0; half < 2; half++) {
         ints high[4];
         transpose(r, offsetof(ws_q5_k, qh) + 16 * (size_t)half, high);
@@ -120,7 +120,7 @@ INLINE void put_scales(const ints words[4], floats d, sink *s) {
                                              _mm512_mul_ps(d, signed_to_float(words[p / 2], 2 * p % 4 + 1)));
 }
 
-INLINE void block_q2_k(const block_rows *r, sink *s) {
+INLINE void block_q2_k(block_rows *r, sink *s) {
     put_two_bits(r, offsetof(ws_q2_k, qs), s);
     ints t[4];
     const ints dm = gather_32(r, offsetof(ws_q2_k, d));
@@ -134,7 +134,7 @@ INLINE void block_q2_k(const block_rows *r, sink *s) {
     }
 }
 
-INLINE void scales_q3_k(const block_rows *r, sink *s) {
+INLINE void scales_q3_k(block_rows *r, sink *s) {
     ints t[4], scale[4];
     transpose(r, offsetof(ws_q3_k, scales) - 4, t); /* 12 bytes: words 1 to 3 */
     scale[0] = _mm512_or_si512(field(t[1], 0, 15), _mm512_slli_epi16(field(t[3], 0, 3), 4));
@@ -145,7 +145,7 @@ INLINE void scales_q3_k(const block_rows *r, sink *s) {
     put_scales(scale, gather_f16(r, offsetof(ws_q3_k, d)), s);
 }
 
-INLINE void block_q3_k(const block_rows *r, sink *s) {
+INLINE void block_q3_k(block_rows *r, sink *s) {
     UNROLL for (int part = 0; part < 4; part++) {
         ints t[4], high[4];
         transpose(r, offsetof(ws_q3_k, hmask) + 16 * (size_t)(part % 2), high);
@@ -159,7 +159,7 @@ INLINE void block_q3_k(const block_rows *r, sink *s) {
 }
 
 /* The four panels of half h: the low nibbles of ql's first and second 32 bytes, then their high nibbles. */
-INLINE void half_q6_k(const block_rows *r, const int h, sink *s) {
+INLINE void half_q6_k(block_rows *r, const int h, sink *s) {
     UNROLL for (int part = 0; part < 2; part++) {
         ints low[4], more[4], high[4];
         transpose(r, offsetof(ws_q6_k, qh) + 32 * (size_t)h + 16 * (size_t)part, high);
@@ -178,7 +178,7 @@ INLINE void half_q6_k(const block_rows *r, const int h, sink *s) {
     }
 }
 
-INLINE void block_q6_k(const block_rows *r, sink *s) {
+INLINE void block_q6_k(block_rows *r, sink *s) {
     half_q6_k(r, 0, s);
     half_q6_k(r, 1, s);
     ints scale[4];
@@ -188,7 +188,7 @@ INLINE void block_q6_k(const block_rows *r, sink *s) {
 
 /* ---- rows of blocks ---- */
 
-typedef void block_fn(const block_rows *r, sink *s);
+typedef void block_fn(block_rows *r, sink *s);
 
 INLINE block_rows rows_from(const ws_block_rows *rows) {
     block_rows r = {.stride = rows->stride, .stride3 = 3 * rows->stride};
@@ -215,20 +215,17 @@ INLINE const char *first_ahead(const ws_block_rows *rows) {
     return (const char *)rows->base + (AHEAD / group + 1) * group;
 }
 
-INLINE void fetch(const char *ahead, const size_t bytes) {
-    UNROLL for (size_t i = 0; i < bytes; i += 64) _mm_prefetch(ahead + i, _MM_HINT_T2);
-}
-
 INLINE void mul_one(const ws_block_rows *rows, const ws_q8 *x, float *y, block_fn *block, const size_t bytes,
                     const int n_panels, const bool halves, const int low) {
     const size_t n_blocks = x->n_cols / WS_GROUP / (size_t)n_panels;
-    const char *ahead = first_ahead(rows);
     block_rows r = rows_from(rows);
+    const char *ahead = first_ahead(rows);
     sink s = {.x = x->cells, .y = _mm512_setzero_ps(), .halves = halves, .low = low};
-    for (size_t b = 0; b < n_blocks; b++, ahead += WS_LANES * bytes, s.x += n_panels * WS_Q8_CELLS) {
-        fetch(ahead, WS_LANES * bytes);
+    for (size_t b = 0; b < n_blocks; b++, s.x += n_panels * WS_Q8_CELLS) {
+        r.ahead = ahead, ahead += WS_LANES * bytes;
         open_block(&s, n_panels);
         block(&r, &s);
+        while (r.ahead < ahead) fetch(&r, 64); /* what has not come with transposing */
         next_block(&r, bytes);
     }
     _mm512_storeu_ps(y, s.y);
