@@ -187,6 +187,8 @@ int main(int argc, char **argv) {
          "KL divergence from BASE on texts; BASE is a model or a file of --save-all-logits", 0, 0, NULL},
         {"save-all-logits", 0, WS_OPT_TEXT, &o.save_logits, "OUT", "--perplexity: write llama.cpp's file of logits", 0,
          0, NULL},
+        {"html", 0, WS_OPT_TEXT, &o.html, "OUT", "write a page: plots, and the tokens that were predicted worst", 0, 0,
+         NULL},
         {"stride", 0, WS_OPT_INT, &o.stride, "N", "score N tokens a time, each with most of a chunk before it", 1,
          MAX_TOKENS, NULL},
         {"resume", 0, WS_OPT_MAYBE, &o.resume, "STATE",

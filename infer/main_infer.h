@@ -9,7 +9,7 @@ typedef struct {
     ws_common_options common;
     const char *prompt, *prompt_file, *perplexity, *kld_base, *logits, *embed, *kv_type, *output, *imatrix,
         *output_format;
-    const char *save_logits, *resume, *hellaswag, *winogrande, *multiple_choice;
+    const char *save_logits, *resume, *html, *hellaswag, *winogrande, *multiple_choice;
     int64_t stride, hellaswag_tasks, winogrande_tasks, multiple_choice_tasks;
     int64_t n_predict, ctx, chunks, batch, top_k, seed, rounds, repeat_last_n, logprobs;
     double temp, top_p, min_p, repeat_penalty;

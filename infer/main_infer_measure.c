@@ -1,9 +1,11 @@
 /* infer --perplexity and --kld-base: how well a text is predicted, and how far from another model. */
 #include "alloc.h"
 #include "escape.h"
+#include "file.h"
 #include "json.h"
 #include "logits_file.h"
 #include "main_infer.h"
+#include "measure_html.h"
 #include "perplexity.h"
 #include "progress.h"
 
@@ -154,25 +156,68 @@ static void print_text(const ws_measurement *m, const ws_document *documents, bo
         print_perplexity(&m->total, several ? "all texts" : NULL);
 }
 
+/* ---- --html ---- */
+
+static ws_status write_page(ws_outfile *out, const ws_measurement *m, const ws_measure_page *page, ws_error *err) {
+    char *text = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&text, &n);
+    if (!f) return ws_fail(err, WS_NOMEM, "out of memory: the page");
+    ws_status st = ws_measure_html(f, m, page, err);
+    const bool whole = !ferror(f);
+    if ((fclose(f) != 0 || !whole) && !st) st = ws_fail(err, WS_NOMEM, "out of memory: the page");
+    if (!st) st = ws_outfile_write(out, text, n, err);
+    free(text);
+    return st;
+}
+
+/* The tokens of the page are those of the model, whose file is opened once more for them. */
+static ws_status fill_page(ws_outfile *out, const ws_infer_job *j, const ws_measurement *m,
+                           const ws_document *documents, ws_error *err) {
+    const char *names[WS_MAX_ARGS + 1] = {j->o->kld_base};
+    ws_gguf *g;
+    ws_tokenizer *t = NULL;
+    for (size_t i = 0; documents[i].name; i++) names[i] = documents[i].name;
+    WS_TRY(ws_gguf_open(&g, j->model, err));
+    ws_status st = ws_tokenizer_open(&t, g, err);
+    const ws_measure_page page = {.model = j->model, .base = j->o->kld_base, .names = names, .tokenizer = t};
+    if (!st) st = write_page(out, m, &page, err);
+    ws_tokenizer_close(t);
+    ws_gguf_close(g);
+    return st;
+}
+
 /* ---- running ---- */
+
+static ws_status print_result(const ws_infer_job *j, const ws_measurement *m, const ws_document *documents,
+                              ws_error *err) {
+    if (j->o->common.json) return print_json(m, documents, j->o->kld_base, err);
+    print_text(m, documents, j->o->kld_base);
+    return WS_OK;
+}
 
 static ws_status measure(const ws_infer_job *j, const ws_document *documents, size_t n, ws_error *err) {
     const ws_infer_options *o = j->o;
     reporter p = {.o = o, .compared = o->kld_base};
     ws_eval_options e = ws_eval_defaults();
-    ws_measurement m;
+    ws_measurement m = {0};
     char *beside = o->resume && !*o->resume ? ws_sprintf(err, "%s.resume", j->model) : NULL;
     if (o->resume && !*o->resume && !beside) return WS_NOMEM;
     if (o->ctx) e.ctx = (uint64_t)o->ctx;
     e.chunks = (uint64_t)o->chunks, e.threads = (int)o->common.threads, e.kv_type = j->kv_type;
     e.stride = (uint64_t)o->stride, e.save_logits = o->save_logits, e.state = beside ? beside : o->resume;
     e.progress = report_chunk, e.problem = ws_infer_problem, e.arg = &p;
-    ws_status st = ws_measure(&m, j->model, o->kld_base, documents, n, &e, err);
+    ws_outfile *page = NULL; /* opened first, so that a name that cannot be written is known at once */
+    ws_status st = o->html ? ws_outfile_open(&page, o->html, err) : WS_OK;
+    if (!st) st = ws_measure(&m, j->model, o->kld_base, documents, n, &e, err);
     if (p.begun) ws_progress_finish(&p.bar);
-    if (!st && o->common.json)
-        st = print_json(&m, documents, o->kld_base, err);
-    else if (!st)
-        print_text(&m, documents, o->kld_base);
+    if (!st && page) st = fill_page(page, j, &m, documents, err);
+    if (!st && page) {
+        st = ws_outfile_finish(page, err);
+        page = NULL;
+    }
+    if (!st) st = print_result(j, &m, documents, err);
+    ws_outfile_discard(page);
     ws_measurement_free(&m);
     free(beside);
     return st;
@@ -181,7 +226,7 @@ static ws_status measure(const ws_infer_job *j, const ws_document *documents, si
 /* Texts are the file of --perplexity and those that follow the model. */
 static ws_status read_and_measure(const ws_infer_job *j, const char *first, ws_error *err) {
     const size_t n = j->n_texts + (first != NULL);
-    ws_document documents[WS_MAX_ARGS + 1] = {0};
+    ws_document documents[WS_MAX_ARGS + 2] = {0}; /* the one behind the last has no name */
     char *texts[WS_MAX_ARGS + 1] = {0};
     ws_status st = WS_OK;
     for (size_t i = 0; i < n && !st; i++) {

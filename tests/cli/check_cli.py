@@ -374,6 +374,12 @@ class Json(CliCase):
         two = json.loads(run("infer", model, "--perplexity", TEXT, TEXT, *options).stdout)
         self.assertAlmostEqual(two["perplexity"], whole["perplexity"])
         self.assertEqual([d["perplexity"] for d in two["documents"]], [whole["perplexity"]] * 2)
+        page = self.dir / "page.html"
+        self.assertEqual(run("infer", small, "--kld-base", model, TEXT, *options, "--html", page).returncode, 0)
+        self.assertIn("Predicted worst", page.read_text())
+        self.assertEqual(run("infer", small, "--perplexity", self.dir / "none", "--html", self.dir / "no.html").returncode, 1)
+        self.assertEqual(run("infer", small, "--perplexity", TEXT, "--html", self.dir / "no/page.html").returncode, 1)
+        self.assertFalse((self.dir / "no.html").exists())
         self.file("cut.logits", logits.read_bytes()[:-1])
         for args, code in ((["--kld-base", self.dir / "cut.logits"], 1), (["--kld-base", logits, TEXT], 2),
                            (["--kld-base", model], 2), (["--perplexity", TEXT, "--stride", "600"], 2)):
