@@ -25,6 +25,10 @@ typedef enum {
     WS_TRANSPOSE_ODD,
     WS_LATENT_KEYS,   /* of every head of MLA's kv_b: the rows that make keys, transposed */
     WS_LATENT_VALUES, /* ... and those that make values */
+    /* MXFP4 already, as "..._blocks" (the name in the table) and "..._scales": bits move to where GGUF has them. */
+    WS_MXFP4,
+    WS_MXFP4_EVEN, /* the even rows: gate and up, interleaved */
+    WS_MXFP4_ODD,
 } ws_transform;
 
 /* Symbolic sizes; an architecture's shapes are written in them (0 ends a shape). */

@@ -10,6 +10,10 @@ bool ws_view_is_copy(const ws_view *v, const uint64_t ne[WS_MAX_DIMS]) {
     return !v->first && v->stack == ne[0] * ne[1] && v->row == ne[0] && v->column == 1 && !v->n_heads && v->add == 0;
 }
 
+bool ws_view_is_packed(ws_transform transform) {
+    return transform == WS_MXFP4 || transform == WS_MXFP4_EVEN || transform == WS_MXFP4_ODD;
+}
+
 /* The same shape, in the same order. */
 static ws_view_source same(const uint64_t *ne, uint32_t n_dims) {
     ws_view_source s = {.n_dims = n_dims, .view = {.stack = ne[0] * ne[1], .row = ne[0], .column = 1}};
@@ -47,6 +51,14 @@ static ws_view_source of_latent(bool values, const ws_hparams *hp) {
     return matrix(hp->n_head * head, n, view);
 }
 
+/* Blocks of 32 numbers in 16 bytes: every `step`-th row. */
+static ws_view_source packed(const uint64_t *ne, uint64_t step, uint64_t first) {
+    const uint64_t rows = step * ne[1];
+    return (ws_view_source){.n_dims = 4,
+                            .shape = {ne[2], rows, ne[0] / 32, 16},
+                            .view = {.first = first * ne[0], .stack = rows * ne[0], .row = step * ne[0], .column = 1}};
+}
+
 ws_view_source ws_view_make(ws_transform transform, const uint64_t ne[WS_MAX_DIMS], uint32_t n_dims,
                             const ws_hparams *hp) {
     const uint64_t c = ne[0], r = ne[1], n = ne[2];
@@ -68,6 +80,9 @@ ws_view_source ws_view_make(ws_transform transform, const uint64_t ne[WS_MAX_DIM
         s.view.first = 1;
         return s;
     }
+    case WS_MXFP4: return packed(ne, 1, 0);
+    case WS_MXFP4_EVEN: return packed(ne, 2, 0);
+    case WS_MXFP4_ODD: return packed(ne, 2, 1);
     case WS_LATENT_KEYS: return of_latent(false, hp);
     case WS_LATENT_VALUES: return of_latent(true, hp);
     }

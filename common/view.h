@@ -23,6 +23,9 @@ typedef struct {
 ws_view_source ws_view_make(ws_transform transform, const uint64_t ne[WS_MAX_DIMS], uint32_t n_dims,
                             const ws_hparams *hp);
 
+/* Is the source MXFP4 in blocks and scales? The view counts their numbers, but the shape is that of the blocks. */
+bool ws_view_is_packed(ws_transform transform);
+
 /* Is element i of the result of shape ne element i of the source, unchanged? */
 bool ws_view_is_copy(const ws_view *v, const uint64_t ne[WS_MAX_DIMS]);
 

@@ -38,6 +38,8 @@ static ws_status make_plan(ws_conversion *c, const char *config_path, ws_error *
         .generate = generate,
         .tied = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c->source->config, "tie_word_embeddings")),
         .n_tokens = ws_vocabulary_tokens(c->source),
+        .problem = c->opt.problem,
+        .ctx = c->opt.ctx,
     };
     WS_TRY(ws_plan_make(&c->plan, &req, err));
     const bool says_tied = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c->source->raw_config, "tie_word_embeddings"));
@@ -98,7 +100,7 @@ static ws_status put_pairs(ws_conversion *c, const char *config_path, ws_error *
     const ws_status st = ws_metadata_put(&c->pairs, &from, err);
     cJSON_Delete(card);
     if (st) return st;
-    WS_TRY(ws_config_put(&c->pairs, s->arch, s->config, ws_plan_file_type(c->plan.type), config_path, err));
+    WS_TRY(ws_config_put(&c->pairs, s->arch, s->config, ws_plan_file_type(&c->plan), config_path, err));
     if (s->arch->traits & WS_POOLS) WS_TRY(ws_pooling_put(&c->pairs, s, err));
     ws_pairs_put_u32(&c->pairs, "general.quantization_version", QUANTIZATION_VERSION);
     WS_TRY(ws_vocabulary_put(&c->pairs, s, c->opt.pre_tokenizer, err));

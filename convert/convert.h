@@ -14,7 +14,8 @@ typedef struct {
     const char *pre_tokenizer; /* NULL: recognise it */
     const char *name;          /* general.name; NULL: find it */
     ws_convert_warn *warn;
-    void *ctx; /* for warn */
+    ws_plan_problem *problem; /* may be NULL */
+    void *ctx;                /* for both */
 } ws_convert_options;
 
 typedef struct {

@@ -4,6 +4,7 @@
 #include "file.h"
 #include "source.h"
 #include "text.h"
+#include "view.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,6 +78,9 @@ static ws_status refuse_quantized(const ws_source *s, ws_error *err) {
     const cJSON *config = cJSON_GetObjectItemCaseSensitive(s->raw_config, "quantization_config");
     if (!cJSON_IsObject(config)) return WS_OK;
     const char *method = ws_json_str(config, "quant_method");
+    const bool packed = method && strcmp(method, "mxfp4") == 0;
+    for (const ws_arch_tensor *t = s->arch->tensors; packed && t->gguf; t++)
+        if (ws_view_is_packed(t->transform)) return WS_OK;
     return ws_fail(err, WS_UNSUPPORTED, "'%s' holds weights quantized by '%s'; convert needs the original ones", s->dir,
                    method ? ws_show(method, strlen(method)).text : "?");
 }

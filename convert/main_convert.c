@@ -44,6 +44,9 @@ static const char *transform_name(const ws_plan_item *item) {
         [WS_TRANSPOSE_ODD] = "odd",
         [WS_LATENT_KEYS] = "keys",
         [WS_LATENT_VALUES] = "values",
+        [WS_MXFP4] = "repack",
+        [WS_MXFP4_EVEN] = "even",
+        [WS_MXFP4_ODD] = "odd",
     };
     return item->source ? names[item->transform] : "generate";
 }
@@ -102,6 +105,11 @@ static ws_status print_json(const job *j, ws_error *err) {
     return ws_json_print(root, stdout, err);
 }
 
+static void tell_problem(void *ctx, const char *line) {
+    (void)ctx;
+    fprintf(stderr, "convert: %s\n", line);
+}
+
 static void warn(void *ctx, const char *text) {
     (void)ctx;
     fprintf(stderr, "convert: warning: %s\n", text);
@@ -140,6 +148,7 @@ static ws_status run(job *j, ws_error *err) {
         .pre_tokenizer = o->pre_tokenizer,
         .name = o->name,
         .warn = warn,
+        .problem = tell_problem,
     };
     WS_TRY(ws_cpu_flags(&cpu_flags, err));
     WS_TRY(check_output(j, err));

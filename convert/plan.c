@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint32_t ws_plan_file_type(ws_dtype type) {
-    switch (type) {
+uint32_t ws_plan_file_type(const ws_plan *plan) {
+    if (plan->packed && plan->type != WS_TYPE_Q8_0) return 38;
+    switch (plan->type) {
     case WS_TYPE_F32: return 0;
     case WS_TYPE_Q8_0: return 7;
     case WS_TYPE_BF16: return 32;
@@ -22,12 +23,20 @@ typedef enum { MISSING, UNEXPECTED, MISSHAPEN, N_PROBLEMS } problem;
 
 /* The first few names of each kind, for one message about all. */
 typedef struct {
+    const ws_plan_request *req;
     size_t n[N_PROBLEMS];
     char list[N_PROBLEMS][180];
 } problems;
 
+static const char *const words[] = {[MISSING] = "missing", [UNEXPECTED] = "unexpected", [MISSHAPEN] = "misshapen"};
+
 static void note(problems *p, problem kind, const char *text) {
     enum { SHOWN = 3 };
+    if (p->req->problem) {
+        char line[300];
+        snprintf(line, sizeof line, "%s tensor: %s", words[kind], ws_show(text, strlen(text)).text);
+        p->req->problem(p->req->ctx, line);
+    }
     char *list = p->list[kind];
     const size_t len = strlen(list);
     if (p->n[kind]++ < SHOWN)
@@ -36,16 +45,15 @@ static void note(problems *p, problem kind, const char *text) {
         snprintf(list + len, sizeof p->list[kind] - len, ", ...");
 }
 
-static ws_status report(const problems *p, const ws_plan_request *req, ws_error *err) {
-    static const char *const words[] = {[MISSING] = "missing", [UNEXPECTED] = "unexpected", [MISSHAPEN] = "misshapen"};
+static ws_status report(const problems *p, ws_error *err) {
     char text[sizeof p->list + 100] = "";
     for (int k = 0; k < N_PROBLEMS; k++) {
         const size_t len = strlen(text);
         if (p->n[k])
             snprintf(text + len, sizeof text - len, "%s%zu %s (%s)", len ? "; " : "", p->n[k], words[k], p->list[k]);
     }
-    return *text ? ws_fail(err, WS_FORMAT, "'%s': tensors do not fit architecture '%s': %s", req->dir, req->arch->name,
-                           text)
+    return *text ? ws_fail(err, WS_FORMAT, "'%s': tensors do not fit architecture '%s': %s", p->req->dir,
+                           p->req->arch->name, text)
                  : WS_OK;
 }
 
@@ -105,7 +113,8 @@ static bool is_ignored(const char *name) {
 
 /* ---- shapes and types ---- */
 
-static bool is_convertible(ws_st_dtype type) {
+static bool is_convertible(ws_st_dtype type, bool packed) {
+    if (packed) return type == WS_ST_U8;
     return type == WS_ST_F32 || type == WS_ST_F16 || type == WS_ST_BF16 || type == WS_ST_F64;
 }
 
@@ -128,11 +137,11 @@ static uint32_t wanted_shape(uint64_t ne[WS_MAX_DIMS], const ws_arch_tensor *row
 }
 
 /* Is the source what the row of the table says, and can its numbers be read? */
-static void check_source(problems *p, const ws_st_tensor *src, const ws_view_source *want) {
+static void check_source(problems *p, const ws_st_tensor *src, const ws_view_source *want, bool packed) {
     char text[200], have_text[64], want_text[64];
     const bool same =
         src->n_dims == want->n_dims && memcmp(src->shape, want->shape, src->n_dims * sizeof *src->shape) == 0;
-    if (same && is_convertible(src->dtype)) return;
+    if (same && is_convertible(src->dtype, packed)) return;
     write_shape(have_text, sizeof have_text, src->shape, src->n_dims);
     write_shape(want_text, sizeof want_text, want->shape, want->n_dims);
     if (same)
@@ -218,7 +227,7 @@ static ws_status add_plain(planning *p, const ws_arch_tensor *row, uint64_t laye
     ws_view_source want = ws_view_make(row->transform, item->ne, item->n_dims, p->req->hp);
     cut_vocabulary(p, row, src, item);
     if (src->n_dims == 2 && item->ne[1] < want.shape[0] && item->ne[1] < src->shape[0]) want.shape[0] = src->shape[0];
-    check_source(&p->problems, src, &want);
+    check_source(&p->problems, src, &want, false);
     item->from = src->name;
     item->source = src;
     item->view = want.view;
@@ -236,6 +245,56 @@ static ws_status add_generated(planning *p, ws_error *err) {
         count_parameters(p->plan, item);
     }
     return WS_OK;
+}
+
+/* ---- packed tensors, which the reference writes before all others ---- */
+
+static const char blocks_tail[] = "_blocks", scales_tail[] = "_scales";
+
+/* The tensor whose name has another tail; both are of the same length. */
+static const ws_st_tensor *partner(const planning *p, const char *name, const char *tail, char *other, size_t size) {
+    const size_t stem = strlen(name) - strlen(tail);
+    snprintf(other, size, "%.*s%s", (int)stem, name, tail);
+    return ws_safetensors_tensor(p->req->weights, other);
+}
+
+static ws_status add_packed(planning *p, const ws_arch_tensor *row, uint64_t layer, const ws_st_tensor *src,
+                            ws_error *err) {
+    ws_plan_item *item;
+    char name[512];
+    WS_TRY(add_item(p, row, layer, &item, err));
+    ws_view_source want = ws_view_make(row->transform, item->ne, item->n_dims, p->req->hp);
+    check_source(&p->problems, src, &want, true);
+    item->from = src->name;
+    item->source = src;
+    item->view = want.view;
+    item->type = WS_TYPE_MXFP4;
+    item->scales = partner(p, src->name, scales_tail, name, sizeof name);
+    want.n_dims--;
+    if (item->scales)
+        check_source(&p->problems, item->scales, &want, true);
+    else
+        note(&p->problems, MISSING, name);
+    count_parameters(p->plan, item);
+    p->plan->packed = p->seen.found[position(p, row, layer)] = true;
+    return WS_OK;
+}
+
+static ws_status add_all_packed(planning *p, ws_error *err) {
+    place at;
+    for (size_t i = 0; i < p->req->weights->n_tensors; i++) {
+        const ws_st_tensor *src = &p->req->weights->tensors[i];
+        for (const ws_arch_tensor *t = p->req->arch->tensors; t->gguf; t++)
+            if (ws_view_is_packed(t->transform) && fits(src->name, t->hf, p->req->hp, &at))
+                WS_TRY(add_packed(p, t, at.layer, src, err));
+    }
+    return WS_OK;
+}
+
+/* Scales that have blocks. */
+static bool is_scales(const planning *p, const char *name) {
+    char other[512];
+    return p->plan->packed && ends_with(name, scales_tail) && partner(p, name, blocks_tail, other, sizeof other);
 }
 
 /* ---- experts, which come one by one ---- */
@@ -268,7 +327,7 @@ static ws_status add_expert(planning *p, const ws_arch_tensor *row, place at, co
     const uint32_t n_dims = wanted_shape(ne, row, hp);
     const ws_view_source want = ws_view_make(row->transform, ne, n_dims, hp);
     const ws_st_tensor ***experts = &p->seen.experts[position(p, row, at.layer)];
-    check_source(&p->problems, src, &want);
+    check_source(&p->problems, src, &want, false);
     if (!*experts) *experts = ws_alloc(hp->n_expert, sizeof **experts, "experts", err);
     if (!*experts) return WS_NOMEM;
     (*experts)[at.expert] = src;
@@ -288,12 +347,12 @@ static bool is_dropped(const planning *p, const ws_arch_tensor *row) {
 
 static ws_status add_source(planning *p, const ws_st_tensor *src, ws_error *err) {
     place at;
-    bool known = is_ignored(src->name);
+    bool known = is_ignored(src->name) || is_scales(p, src->name);
     for (const ws_arch_tensor *t = p->req->arch->tensors; t->gguf && !is_ignored(src->name); t++) {
         if (!t->hf || !fits(src->name, t->hf, p->req->hp, &at) || !ws_arch_row_applies(t, p->req->hp, at.layer))
             continue;
         known = true;
-        if (is_dropped(p, t)) continue;
+        if (is_dropped(p, t) || ws_view_is_packed(t->transform)) continue;
         WS_TRY(t->transform == WS_STACK ? add_expert(p, t, at, src, err) : add_plain(p, t, at.layer, src, err));
     }
     if (!known) note(&p->problems, UNEXPECTED, src->name);
@@ -336,10 +395,11 @@ static bool has_output(const ws_plan *plan) {
 static ws_status make(planning *p, ws_error *err) {
     const ws_plan_request *req = p->req;
     p->plan->type = req->type ? *req->type : own_type(req->weights);
+    WS_TRY(add_all_packed(p, err));
     WS_TRY(add_generated(p, err));
     for (size_t i = 0; i < req->weights->n_tensors; i++) WS_TRY(add_source(p, &req->weights->tensors[i], err));
     note_missing(p);
-    WS_TRY(report(&p->problems, req, err));
+    WS_TRY(report(&p->problems, err));
     p->plan->tied = !has_output(p->plan);
     return WS_OK;
 }
@@ -349,7 +409,7 @@ ws_status ws_plan_make(ws_plan *plan, const ws_plan_request *req, ws_error *err)
     size_t n = 0;
     while (req->arch->tensors[n].gguf) n++;
     n *= req->hp->n_layer;
-    planning p = {.plan = plan, .req = req, .seen.n_layer = req->hp->n_layer};
+    planning p = {.plan = plan, .req = req, .seen.n_layer = req->hp->n_layer, .problems.req = req};
     p.seen.found = ws_alloc(n, sizeof *p.seen.found, "a plan", err);
     p.seen.experts = ws_alloc(n, sizeof *p.seen.experts, "a plan", err);
     const ws_status st = p.seen.found && p.seen.experts ? make(&p, err) : WS_NOMEM;

@@ -1,6 +1,7 @@
 #include "transform.h"
 
 #include "alloc.h"
+#include "blocks.h"
 #include "formats.h"
 #include "fp16.h"
 #include "parallel.h"
@@ -88,10 +89,27 @@ static void add(const job *j, float *x, size_t n) {
     }
 }
 
+/* Of a block of 32 numbers, byte i has numbers 2i and 2i + 1 there, and i and i + 16 here; the low bits come first. */
+static void pack_blocks(const job *j, uint64_t block, size_t n, uint8_t *to) {
+    for (size_t b = 0; b < n; b++) {
+        const uint8_t *from = j->from->data + (block + b) * 16;
+        ws_mxfp4 out = {.e = j->item->scales->data[block + b]};
+        for (size_t i = 0; i < 16; i++) {
+            const unsigned shift = i % 2 * 4, low = from[i / 2] >> shift & 15, high = from[8 + i / 2] >> shift & 15;
+            out.qs[i] = (uint8_t)(low | high << 4);
+        }
+        memcpy(to + b * sizeof out, &out, sizeof out);
+    }
+}
+
 /* Columns [begin, begin + n) of a row of the result, n <= PIECE: their blocks go to `to`. */
 static void convert_columns(job *j, uint64_t row, uint64_t begin, size_t n, float *x, uint8_t *to) {
     const ws_view *v = &j->item->view;
     const uint64_t element = row_begin(j, row) + begin * v->column;
+    if (j->item->scales) {
+        pack_blocks(j, element / 32, n / 32, to);
+        return;
+    }
     if (j->copies) {
         memcpy(to, j->from->data + element * j->source_bytes, n * j->source_bytes);
         return;
@@ -136,7 +154,8 @@ static void prepare(job *j, const ws_plan_item *item, const ws_st_tensor *from, 
     j->n_pieces = j->n_rows * j->pieces_per_row;
     j->blocks = ws_dtype_get(item->type);
     j->target = ws_format_get(item->type, cpu_flags);
-    j->in_order = !v->n_heads && v->column == 1 && v->row == j->row_elements && v->stack == v->row * j->stack_rows;
+    j->in_order = !item->scales && !v->n_heads && v->column == 1 && v->row == j->row_elements &&
+                  v->stack == v->row * j->stack_rows;
     for (size_t i = 0; i < sizeof same_types / sizeof *same_types; i++) {
         if (same_types[i].from != from->dtype) continue;
         j->source = ws_format_get(same_types[i].type, cpu_flags);
@@ -240,7 +259,7 @@ static void advise_part(const job *j, const ws_safetensors *weights, uint64_t fi
 
 void ws_transform_advise(const ws_plan_item *item, const ws_safetensors *weights, uint64_t first, uint64_t n,
                          ws_map_advice *advice) {
-    if (!item->source || item->view.column != 1) return;
+    if (!item->source || item->scales || item->view.column != 1) return;
     while (n > 0) {
         job j;
         uint64_t at = first;

@@ -101,6 +101,7 @@ static ws_pair pair_of(const kinds *k, const ws_report_tensor *t, ws_transform t
     const bool of_heads = transform == WS_PERMUTE_HEADS || transform == WS_PERMUTE_KV_HEADS ||
                           transform == WS_LATENT_KEYS || transform == WS_LATENT_VALUES;
     uint64_t ne[WS_MAX_DIMS] = {1, 1, 1, 1};
+    if (ws_view_is_packed(transform)) return (ws_pair){.moved = true, .problem = "the checkpoint packs it otherwise"};
     if (of_heads && !k->sizes_known) return (ws_pair){.moved = true, .problem = "the sizes of its heads are not known"};
     for (uint32_t d = 0; d < t->n_dims; d++) ne[d] = t->shape[d];
     ws_pair p = {.converted = true, .source = ws_view_make(transform, ne, t->n_dims, &k->hp)};

@@ -101,7 +101,8 @@ static ws_status open_input(ws_job *j, ws_error *err) {
         return WS_OK;
     }
     if (j->o->check) return ws_fail(err, WS_USAGE, "--check needs a GGUF file as its input: convert '%s' first", j->in);
-    WS_TRY(ws_conversion_open(&j->checkpoint, j->in, &(ws_convert_options){.warn = warn, .ctx = j}, err));
+    const ws_convert_options opt = {.warn = warn, .problem = warn, .ctx = j};
+    WS_TRY(ws_conversion_open(&j->checkpoint, j->in, &opt, err));
     WS_TRY(ws_input_open_checkpoint(&j->input, &j->checkpoint, j->cpu_flags, err));
     j->g = j->input.g;
     return WS_OK;

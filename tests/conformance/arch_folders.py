@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import transformers as hf
 from transformers.utils import logging
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from convert_folders import TEXT, byte_bpe
@@ -47,6 +48,7 @@ MODELS = {
             "sliding_attention", "full_attention", "sliding_attention"],
         rope_parameters=dict(rope_type="yarn", rope_theta=150000.0, factor=8.0, beta_fast=32.0, beta_slow=1.0,
                              truncate=False, original_max_position_embeddings=128))), "bpe"),
+    "gptoss-mxfp4": (lambda: MODELS["gptoss"][0](), "bpe"),
     "deepseek2": (lambda: hf.DeepseekV2Config(**deepseek(q_lora_rank=64, topk_method="group_limited_greedy")), "bpe"),
     "deepseek2-full": (lambda: hf.DeepseekV2Config(**deepseek(q_lora_rank=None, topk_method="greedy", n_group=1,
                                                               topk_group=1)), "bpe"),
@@ -119,6 +121,25 @@ def complete_config(folder, config):
         "rotary_emb_fraction": 1.0, "rotary_emb_interleaved": False, "rotary_emb_scale_base": None}))
 
 
+def pack_experts(folder, seed):
+    """OpenAI's form of the experts: blocks of 32 4-bit floats, two in a byte, and their scales."""
+    generator = torch.Generator().manual_seed(seed)
+    path, config = folder / "model.safetensors", folder / "config.json"
+    tensors = {}
+    for name, tensor in load_file(path).items():
+        if tensor.ndim != 3 or "experts" not in name:
+            tensors[name] = tensor
+            continue
+        experts, n_in, n_out = tensor.shape
+        shape = (experts, n_out, n_in // 32)
+        tensors[name + "_blocks"] = torch.randint(0, 256, (*shape, 16), generator=generator, dtype=torch.uint8)
+        tensors[name + "_scales"] = torch.randint(118, 124, shape, generator=generator, dtype=torch.uint8)
+    save_file(tensors, path, metadata={"format": "pt"})
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"quantization_config": {
+        "quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn", "model.layers.*.mlp.router",
+                                                            "model.embed_tokens", "lm_head"]}}))
+
+
 def make(name, folder, spm, seed=0):
     """The folder of a model with weights in bfloat16; returns the model in float32."""
     config, kind = MODELS[name]
@@ -130,6 +151,10 @@ def make(name, folder, spm, seed=0):
     model.to(torch.bfloat16).save_pretrained(folder)
     complete_config(folder, model.config)
     add_vocabulary(folder, kind, spm)
+    if name.endswith("mxfp4"):
+        pack_experts(folder, seed)
+        return kind_of.from_pretrained(folder, dtype=torch.bfloat16, attn_implementation="eager",
+                                       quantization_config=hf.Mxfp4Config(dequantize=True)).float().eval()
     return kind_of.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
 
 

@@ -45,13 +45,21 @@ static void fill(checkpoint *c) {
     add(c, "model.norm.weight", WS_ST_BF16, 1, 64, 0);
 }
 
+static size_t n_lines;
+
+static void count_line(void *ctx, const char *line) {
+    (void)ctx;
+    n_lines += strstr(line, " tensor: model.") != NULL;
+}
+
 static ws_status make(ws_plan *plan, const checkpoint *c, const ws_dtype *type, bool rope_freqs, ws_error *err) {
     const ws_plan_request req = {.arch = ws_arch_by_name("llama", 5),
                                  .hp = &c->hp,
                                  .weights = &c->weights,
                                  .dir = "dir",
                                  .type = type,
-                                 .generate = rope_freqs ? "rope_freqs" : NULL};
+                                 .generate = rope_freqs ? "rope_freqs" : NULL,
+                                 .problem = count_line};
     return ws_plan_make(plan, &req, err);
 }
 
@@ -115,6 +123,54 @@ Test(plan, all_problems_are_told_at_once) {
                  "(model.embed_tokens.bias, model.layers.1.self_attn.o_proj.weight); 3 misshapen ");
     cr_expect_not_null(strstr(err.msg, "model.layers.0.mlp.gate_proj.weight [71, 64], not [72, 64]"), "%s", err.msg);
     cr_expect_not_null(strstr(err.msg, "mlp.up_proj.weight of type I8"), "%s", err.msg);
+    cr_expect_eq(n_lines, 7);
+}
+
+/* Blocks without scales, and blocks that are no bytes. */
+Test(plan, packed_tensors_need_both_parts) {
+    const ws_hparams hp = {.n_layer = 1,
+                           .n_embd = 64,
+                           .n_ff = 32,
+                           .n_head = 2,
+                           .n_head_kv = 2,
+                           .n_vocab = 8,
+                           .head_k = 32,
+                           .head_v = 32,
+                           .n_rot = 32,
+                           .n_expert = 2,
+                           .n_ff_expert = 32};
+    static const struct {
+        const char *name;
+        ws_st_dtype type;
+        uint32_t n_dims;
+        uint64_t shape[4];
+        size_t bytes;
+    } tensors[] = {{"model.layers.0.mlp.experts.down_proj_blocks", WS_ST_U8, 4, {2, 64, 1, 16}, 2048},
+                   {"model.layers.0.mlp.experts.gate_up_proj_blocks", WS_ST_I8, 4, {2, 64, 2, 16}, 4096},
+                   {"model.layers.0.mlp.experts.gate_up_proj_scales", WS_ST_U8, 3, {2, 64, 2}, 256}};
+    static const uint8_t zeros[4096];
+    ws_safetensors_writer *w;
+    ws_safetensors *weights;
+    ws_plan plan;
+    ws_error err = {0};
+    char *folder = make_folder();
+    const char *path = in_folder(folder, "model.safetensors");
+    cr_assert_eq(ws_safetensors_writer_new(&w, &err), WS_OK);
+    for (int i = 0; i < 3; i++)
+        ws_safetensors_add(w, tensors[i].name, tensors[i].type, tensors[i].n_dims, tensors[i].shape);
+    cr_assert_eq(ws_safetensors_writer_begin(w, path, &err), WS_OK, "%s", err.msg);
+    for (int i = 0; i < 3; i++) cr_assert_eq(ws_safetensors_write(w, zeros, tensors[i].bytes, &err), WS_OK);
+    cr_assert_eq(ws_safetensors_writer_finish(w, &err), WS_OK, "%s", err.msg);
+    cr_assert_eq(ws_safetensors_open(&weights, path, &err), WS_OK, "%s", err.msg);
+    const ws_plan_request req = {
+        .arch = ws_arch_by_name("gpt-oss", 7), .hp = &hp, .weights = weights, .dir = "dir", .problem = count_line};
+    cr_assert_eq(ws_plan_make(&plan, &req, &err), WS_FORMAT);
+    cr_expect_not_null(strstr(err.msg, "missing (model.layers.0.mlp.experts.down_proj_scales, "), "%s", err.msg);
+    cr_expect_not_null(strstr(err.msg, "2 misshapen (model.layers.0.mlp.experts.gate_up_proj_blocks of type I8"), "%s",
+                       err.msg);
+    cr_expect_null(strstr(err.msg, "unexpected"), "%s", err.msg);
+    ws_safetensors_close(weights);
+    remove_folder(folder);
 }
 
 Test(plan, layers_are_numbers_without_ornaments) {

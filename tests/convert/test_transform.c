@@ -108,6 +108,37 @@ Test(transform, one_is_added_in_the_type_of_the_source) {
     free(c.data);
 }
 
+/* Two experts of two rows (the odd ones of four) and 64 columns: number i of a block is (row + i) % 16. */
+Test(transform, packed_blocks_get_the_order_of_gguf) {
+    enum { BLOCKS = 2 * 4 * 2 };
+    uint8_t blocks[BLOCKS][16], scales[BLOCKS];
+    for (unsigned b = 0; b < BLOCKS; b++) {
+        scales[b] = (uint8_t)(100 + b);
+        for (unsigned i = 0; i < 16; i++) blocks[b][i] = (uint8_t)((b + 2 * i) % 16 | (b + 2 * i + 1) % 16 << 4);
+    }
+    const ws_st_tensor source = {
+        .dtype = WS_ST_U8, .n_dims = 4, .shape = {2, 4, 2, 16}, .bytes = sizeof blocks, .data = blocks[0]};
+    const ws_st_tensor scale = {
+        .dtype = WS_ST_U8, .n_dims = 3, .shape = {2, 4, 2}, .bytes = sizeof scales, .data = scales};
+    ws_plan_item item = {.source = &source, .scales = &scale, .type = WS_TYPE_MXFP4, .n_dims = 3, .ne = {64, 2, 2, 1}};
+    const ws_view_source want = ws_view_make(WS_MXFP4_ODD, item.ne, 3, &(ws_hparams){0});
+    cr_assert_arr_eq(want.shape, source.shape, sizeof want.shape);
+    item.view = want.view;
+    uint64_t overflows;
+    const collected c = run(&item, &overflows);
+    static const unsigned from[] = {2, 3, 6, 7, 10, 11, 14, 15}; /* blocks of odd rows */
+    cr_assert_eq(c.n, 8 * 17);
+    for (unsigned k = 0; k < 8; k++) {
+        const uint8_t *to = (const uint8_t *)c.data + k * 17;
+        cr_expect_eq(to[0], 100 + from[k]);
+        for (unsigned i = 0; i < 16; i++) cr_expect_eq(to[1 + i], (from[k] + i) % 16 | (from[k] + i + 16) % 16 << 4);
+    }
+    uint8_t part[17];
+    ws_transform_part(&item, 0, 5 * 32, 32, part);
+    cr_expect_arr_eq(part, (const uint8_t *)c.data + 5 * 17, 17);
+    free(c.data);
+}
+
 Test(transform, experts_follow_each_other) {
     const float first[] = {0, 1, 2, 3}, second[] = {4, 5, 6, 7};
     const ws_st_tensor sources[] = {
