@@ -12,6 +12,7 @@ typedef struct {
     ws_q8 q; /* x, quantized */
     size_t n_tokens;
     size_t first[WS_MAX_PRODUCTS + 1]; /* number of a product's first group */
+    size_t n_large, large, small;      /* pieces: so many large ones come first; groups in a piece */
 } work;
 
 bool ws_can_multiply(ws_dtype type) {
@@ -90,8 +91,7 @@ static void mul_blocks(const work *w, const ws_product *p, size_t row, size_t n_
     }
 }
 
-static void mul_groups(void *ctx, size_t begin, size_t end, int thread) {
-    const work *w = ctx;
+static void mul_groups(const work *w, size_t begin, size_t end, int thread) {
     size_t product = 0;
     for (size_t group = begin; group < end; group++) {
         while (group >= w->first[product + 1]) product++;
@@ -105,17 +105,38 @@ static void mul_groups(void *ctx, size_t begin, size_t end, int thread) {
     }
 }
 
+/* A large piece for each thread, then small ones that even out who is late. Large because what lies behind a piece is
+ * asked for before it is known who will read it. */
+static size_t divide_groups(work *w) {
+    enum { SMALL_PIECES = 2 }; /* per thread */
+    const size_t n_groups = w->first[WS_MAX_PRODUCTS], n_threads = (size_t)ws_team_threads(w->e->team);
+    w->n_large = n_threads;
+    w->large = n_groups * 7 / 8 / n_threads;
+    const size_t left = n_groups - w->n_large * w->large;
+    w->small = (left + SMALL_PIECES * n_threads - 1) / (SMALL_PIECES * n_threads);
+    return w->n_large + (left + w->small - 1) / w->small;
+}
+
+static void mul_pieces(void *ctx, size_t begin, size_t end, int thread) {
+    const work *w = ctx;
+    for (size_t i = begin; i < end; i++) {
+        const size_t n_groups = w->first[WS_MAX_PRODUCTS], rest = w->n_large * w->large;
+        const size_t first = i < w->n_large ? i * w->large : rest + (i - w->n_large) * w->small;
+        const size_t last = first + (i < w->n_large ? w->large : w->small);
+        mul_groups(w, first, last < n_groups ? last : n_groups, thread);
+    }
+}
+
 /* Products that all want the same input. */
 static void multiply(const ws_engine *e, ws_dtype input, const ws_product *p, size_t n_products, const ws_rows *x,
                      size_t n_tokens) {
-    enum { PIECES = 8 }; /* per thread, so that a thread that is held up leaves work to the others */
     work w = {.e = e, .p = p, .x = x, .q = x->q, .n_tokens = n_tokens};
     w.q.tile = n_tokens == 1 ? 1 : WS_TILE;
     if (input == WS_TYPE_Q8_0) ws_team_for(e->team, n_tokens, WS_TILE, quantize_tokens, &w);
     if (input == WS_TYPE_BF16) ws_team_for(e->team, n_tokens, WS_TILE, round_tokens, &w);
-    for (size_t i = 0; i < n_products; i++) w.first[i + 1] = w.first[i] + (p[i].w->n_out + WS_LANES - 1) / WS_LANES;
-    const size_t n_groups = w.first[n_products], pieces = (size_t)ws_team_threads(e->team) * PIECES;
-    ws_team_for(e->team, n_groups, (n_groups + pieces - 1) / pieces, mul_groups, &w);
+    for (size_t i = 0; i < WS_MAX_PRODUCTS; i++)
+        w.first[i + 1] = w.first[i] + (i < n_products ? (p[i].w->n_out + WS_LANES - 1) / WS_LANES : 0);
+    ws_team_for(e->team, divide_groups(&w), 1, mul_pieces, &w);
 }
 
 void ws_matmul(const ws_engine *e, const ws_product *p, size_t n_products, const ws_rows *x, size_t n_tokens) {
