@@ -224,15 +224,18 @@ int main(int argc, char **argv) {
     };
     const ws_command cmd = {
         .tool = "infer",
-        .synopsis = "MODEL.gguf (-p TEXT | --perplexity FILE... | --kld-base BASE FILE... | --logits IDS |\n"
-                    "                        --imatrix OUT.gguf FILE... | --embed TEXT | --bench) [options]",
+        .synopsis =
+            "MODEL.gguf (-p TEXT | --perplexity FILE... | --kld-base BASE FILE... |\n"
+            "                        --hellaswag FILE | --winogrande FILE | --multiple-choice FILE | --logits IDS |\n"
+            "                        --imatrix OUT.gguf FILE... | --embed TEXT | --bench) [options]",
         .summary = "Run a model: continue a text, or measure how well it predicts one.",
         .notes = "The prompt is used as it is: BOS is added if the model asks for it, no chat template is applied. "
                  "Standard\n"
                  "output holds the generated text only; generation stops at the model's end tokens.",
         .examples = "  infer model.gguf -p 'Once upon a time' -n 64 --temp 0\n"
                     "  infer model-q4_k.gguf --perplexity text.txt --chunks 20\n"
-                    "  infer model-q4_k.gguf --kld-base model-f16.gguf text.txt\n"
+                    "  infer model-q4_k.gguf --kld-base model-f16.gguf text.txt --html report.html\n"
+                    "  infer model-q4_k.gguf --hellaswag hellaswag_val_full.txt --hellaswag-tasks 1000\n"
                     "  infer model-f16.gguf --imatrix model.imatrix.gguf text.txt more.txt --chunks 200\n"
                     "  infer model-q4_k.gguf --bench -t 2 -p 512 -n 128 -r 5",
         .options = rows,

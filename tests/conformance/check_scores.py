@@ -110,7 +110,7 @@ class Setup:
 
     def llama(self, *options, until=""):
         """What llama-perplexity prints. It may lose its last lines at exit: run it again until the words are there."""
-        for _ in range(5):
+        for _ in range(12):
             out = run(self.oracle / "bin/llama-perplexity", *options, "-t", 2, check=False)
             if until in out.stdout + out.stderr:
                 break
