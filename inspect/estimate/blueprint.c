@@ -260,6 +260,8 @@ static ws_status read_numbers(const reader *r) {
     WS_TRY(optional(r, "attention.q_lora_rank", &bp->lora_q, MAX_SIZE));
     WS_TRY(optional(r, "attention.kv_lora_rank", &bp->lora_kv, MAX_SIZE));
     WS_TRY(optional(r, "rope.dimension_count", &bp->n_rot, MAX_SIZE));
+    if (bp->style->traits & WS_FOUR_POSITIONS)
+        WS_TRY(optional(r, "n_deepstack_layers", &bp->n_deepstack, bp->n_layer));
     bp->final_cap = has_factor(r, "final_logit_softcapping", 0) || bp->style->traits & WS_SOFT_CAP ||
                     bp->style->family == WS_FAMILY_GEMMA3N;
     bp->logit_scale = has_factor(r, "logit_scale", 0);

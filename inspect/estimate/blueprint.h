@@ -106,6 +106,7 @@ typedef struct {
     bool expert_norm, expert_scale;
     ws_gate gate;
     uint64_t window;
+    uint64_t n_deepstack; /* first layers to which images add something of their own (Qwen3-VL) */
     uint64_t key_mla, value_mla, lora_q, lora_kv, n_rot;       /* MLA: heads as they are computed, ranks */
     uint64_t conv_kernel, d_inner, d_state, dt_rank, n_groups; /* recurrent layers */
     uint64_t conv_width, state_width; /* what one of them remembers of a sequence: last inputs, state; floats */

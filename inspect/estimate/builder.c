@@ -81,10 +81,13 @@ void ws_make_caches(ws_builder *b) {
 ws_node *ws_build_embedding(ws_builder *b) {
     const ws_blueprint *bp = b->bp;
     ws_node *tokens = ws_op_input(b->g, WS_TYPE_I32, b->p->n_tokens, 1, 1, 1);
-    ws_node *vectors = ws_op_input(b->g, WS_TYPE_F32, bp->n_embd, b->p->n_tokens, 1, 1);
+    const uint64_t deep = bp->n_embd * bp->n_deepstack;
+    ws_node *vectors = ws_op_input(b->g, WS_TYPE_F32, bp->n_embd + deep, b->p->n_tokens, 1, 1);
     ws_node *x = ws_op_get_rows(b->g, ws_need_weight(b, "token_embd.weight", 0), tokens);
+    if (deep) x = ws_op_pad(b->g, x, deep);
     ws_graph_expand(b->g, x);
     ws_graph_expand(b->g, vectors);
+    if (deep) x = ws_op_view_2d(b->g, x, bp->n_embd, b->p->n_tokens, x->nb[1], 0);
     if (bp->embd_scale) x = ws_op_same(b->g, WS_OP_SCALE, x, NULL);
     ws_graph_expand(b->g, x);
     if (bp->style->traits & WS_SCALED_EMBD) x = ws_op_same(b->g, WS_OP_SCALE, x, NULL);

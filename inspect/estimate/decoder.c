@@ -220,10 +220,17 @@ static ws_node *add_skip(ws_builder *b, ws_node *x, ws_node *embd, unsigned laye
     return ws_op_same(b->g, WS_OP_ADD, x, skip);
 }
 
+/* What an image adds to the result of an early layer, behind its embedding. */
+static ws_node *deep_input(ws_builder *b, ws_node *input, unsigned layer) {
+    const uint64_t n = b->bp->n_embd;
+    return ws_op_view_2d(b->g, input, n, b->p->n_tokens, input->nb[1], (layer + 1) * n * 4);
+}
+
 void ws_build_decoder(ws_builder *b) {
     ws_node *x = ws_build_embedding(b);
     if (b->bp->attn_scale || traits(b) & WS_ATTN_SCALE)
         b->attn_scale = ws_op_input(b->g, WS_TYPE_F32, 1, 1, b->p->n_tokens, 1);
+    ws_node *input = x;
     ws_build_inputs(b);
     ws_build_out_ids(b);
     ws_node *embd = x = finish_embedding(b, x);
@@ -231,6 +238,7 @@ void ws_build_decoder(ws_builder *b) {
     for (unsigned i = 0; i < b->bp->n_layer && !b->g->failed; i++) {
         x = parallel ? parallel_layer(b, x, i) : serial_layer(b, x, i);
         if (traits(b) & WS_EMBD_SKIP) x = add_skip(b, x, embd, i);
+        if (i < b->bp->n_deepstack) x = ws_op_same(b->g, WS_OP_ADD, x, deep_input(b, input, i));
     }
     ws_build_logits(b, x, !(traits(b) & WS_LATE_ROWS));
 }
