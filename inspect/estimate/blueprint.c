@@ -121,7 +121,7 @@ static ws_status read_sliding(const reader *r) {
     return WS_OK;
 }
 
-static void remember(ws_blueprint *bp) {
+void ws_blueprint_remember(ws_blueprint *bp) {
     bp->conv_width = (bp->conv_kernel - 1) * (bp->d_inner + 2 * bp->n_groups * bp->d_state);
     bp->state_width = bp->d_state * bp->d_inner;
 }
@@ -147,7 +147,7 @@ static ws_status read_hybrid(const reader *r) {
             return ws_fail(r->err, WS_FORMAT, "'%s': the sizes of the recurrent layers do not agree", path_of(r));
     }
     if (!bp->conv_kernel) return ws_fail(r->err, WS_FORMAT, "'%s': a convolution of no tokens", path_of(r));
-    remember(bp);
+    ws_blueprint_remember(bp);
     WS_TRY(optional(r, "rope.scaling.finetuned", &rope, 1));
     bp->no_rope = !rope && !(t & WS_SHORT_CONV);
     for (size_t i = 0; i < bp->n_layer; i++) {
@@ -175,7 +175,7 @@ static ws_status read_states(const reader *r) {
         return ws_fail(r->err, WS_FORMAT, "'%s': a size of the recurrent layers is zero", path_of(r));
     if (bp->style->family == WS_FAMILY_DELTA_NET && (!bp->dt_rank || !bp->n_groups))
         return ws_fail(r->err, WS_FORMAT, "'%s': a number of heads of the recurrent layers is zero", path_of(r));
-    remember(bp);
+    ws_blueprint_remember(bp);
     for (size_t i = 0; i < bp->n_layer; i++) {
         uint64_t recurrent = bp->style->family == WS_FAMILY_MAMBA || (i + 1) % interval != 0;
         WS_TRY(of_layer(r, "attention.recurrent_layers", i, &recurrent, 1));
@@ -260,8 +260,7 @@ static ws_status read_numbers(const reader *r) {
     WS_TRY(optional(r, "attention.q_lora_rank", &bp->lora_q, MAX_SIZE));
     WS_TRY(optional(r, "attention.kv_lora_rank", &bp->lora_kv, MAX_SIZE));
     WS_TRY(optional(r, "rope.dimension_count", &bp->n_rot, MAX_SIZE));
-    if (bp->style->traits & WS_FOUR_POSITIONS)
-        WS_TRY(optional(r, "n_deepstack_layers", &bp->n_deepstack, bp->n_layer));
+    if (bp->style->traits & WS_FOUR_POSITIONS) WS_TRY(optional(r, "n_deepstack_layers", &bp->n_deepstack, bp->n_layer));
     bp->final_cap = has_factor(r, "final_logit_softcapping", 0) || bp->style->traits & WS_SOFT_CAP ||
                     bp->style->family == WS_FAMILY_GEMMA3N;
     bp->logit_scale = has_factor(r, "logit_scale", 0);

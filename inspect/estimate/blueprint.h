@@ -150,6 +150,8 @@ const ws_tensor *ws_blueprint_layer_tensor(const ws_blueprint *bp, const char *f
 WS_MUST_CHECK ws_status ws_blueprint_index(ws_blueprint *bp, const char *source, ws_error *err);
 /* Which layers slide, by period; and which read whose cache. */
 void ws_blueprint_slide(ws_blueprint *bp, uint64_t period);
+/* What recurrent layers remember, from their sizes. */
+void ws_blueprint_remember(ws_blueprint *bp);
 
 /* The layer of "blk.7.attn_q.weight", or -1. */
 int64_t ws_tensor_layer(const char *name);

@@ -2,30 +2,11 @@
 #include "hf_blueprint.h"
 
 #include "alloc.h"
-#include "json.h"
+#include "hf_maker.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-    QK_NORM = 1, /* per head */
-    QKV_BIAS = 2,
-    OUT_BIAS = 4,
-    FUSED_QKV = 8,
-    MERGED_GATE = 16,
-    POST_NORMS = 32,        /* after attention and after the feed-forward, beside those before */
-    ONLY_POST = 64,         /* none before */
-    FFN_NORM_IS_POST = 128, /* the norm before the feed-forward is called post_attention_norm */
-    SINKS = 256,
-    EXPERT_BIAS = 512,
-    LATENT = 1024,
-    ROW_QK_NORM = 2048,      /* over whole rows */
-    TIED = 4096,             /* unless the config says otherwise */
-    NO_FFN_NORM = 8192,      /* feed-forward beside attention */
-    PROBS_BIAS = 16384,      /* DeepSeek V3 corrects its choice of experts */
-    QKV_BIAS_BY_KEY = 32768, /* attention_bias */
-};
 
 static const struct {
     const char *hf_class, *arch;
@@ -57,24 +38,37 @@ static const struct {
     {"Glm4ForCausalLM", "glm4", MERGED_GATE | POST_NORMS | QKV_BIAS_BY_KEY},
     {"Glm4MoeForCausalLM", "glm4moe", FFN_NORM_IS_POST | PROBS_BIAS | QKV_BIAS_BY_KEY},
     {"SeedOssForCausalLM", "seed_oss", FFN_NORM_IS_POST | QKV_BIAS_BY_KEY},
+    {"Qwen3VLForConditionalGeneration", "qwen3vl", QK_NORM},
+    {"Qwen3VLMoeForConditionalGeneration", "qwen3vlmoe", QK_NORM},
+    {"Qwen3NextForCausalLM", "qwen3next", QK_NORM | FFN_NORM_IS_POST | DELTA_NET | ONE_BA},
+    {"Qwen3_5ForConditionalGeneration", "qwen35", QK_NORM | FFN_NORM_IS_POST | DELTA_NET},
+    {"Qwen3_5ForCausalLM", "qwen35", QK_NORM | FFN_NORM_IS_POST | DELTA_NET},
+    {"Qwen3_5MoeForConditionalGeneration", "qwen35moe", QK_NORM | FFN_NORM_IS_POST | DELTA_NET},
+    {"Qwen3_5MoeForCausalLM", "qwen35moe", QK_NORM | FFN_NORM_IS_POST | DELTA_NET},
+    {"Gemma4ForConditionalGeneration", "gemma4", GEMMA4 | TIED},
+    {"Gemma4ForCausalLM", "gemma4", GEMMA4 | TIED},
+    {"Lfm2ForCausalLM", "lfm2", QK_NORM | SHORT_CONV | TIED},
+    {"Lfm2MoeForCausalLM", "lfm2moe", QK_NORM | SHORT_CONV | PROBS_BIAS | TIED},
+    {"Ernie4_5ForCausalLM", "ernie4_5", TIED},
+    {"Ernie4_5_MoeForCausalLM", "ernie4_5-moe", PROBS_BIAS | TIED},
+    {"HunYuanDenseV1ForCausalLM", "hunyuan-dense", QK_NORM},
+    {"Exaone4ForCausalLM", "exaone4", ONLY_POST | QK_NORM},
+    {"ArceeForCausalLM", "arcee", NO_GATE},
+    {"ApertusForCausalLM", "apertus", QK_NORM | NO_GATE},
+    {"OlmoeForCausalLM", "olmoe", ROW_QK_NORM},
+    {"GraniteMoeForCausalLM", "granitemoe", TIED},
+    {"MiniMaxM2ForCausalLM", "minimax-m2", ROW_QK_NORM | PROBS_BIAS},
+    {"Dots1ForCausalLM", "dots1", QK_NORM | PROBS_BIAS},
+    {"AfmoeForCausalLM", "afmoe", QK_NORM | POST_NORMS | ATTN_GATE | PROBS_BIAS},
+    {"NemotronForCausalLM", "nemotron", NORM_BIAS | NO_GATE},
+    {"StableLmForCausalLM", "stablelm", NORM_BIAS | QKV_BIAS_BY_KEY},
+    {"Starcoder2ForCausalLM", "starcoder2", NORM_BIAS | NO_GATE | FFN_BIAS | QKV_BIAS | OUT_BIAS | TIED},
 };
-
-static const uint64_t MAX_SIZE = UINT64_C(1) << 26;
-
-typedef struct {
-    ws_blueprint *bp;
-    const cJSON *root, *text; /* the language model's part, for models that see */
-    unsigned features;
-    ws_dtype type, expert_type;
-    size_t cap;
-    const char *source;
-    ws_error *err;
-} maker;
 
 /* ---- numbers ---- */
 
 /* The first of several keys, separated by '|', that is there. */
-static const cJSON *find(const maker *m, const char *keys) {
+const cJSON *hf_find(const maker *m, const char *keys) {
     for (const char *at = keys; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL) {
         char key[64];
         snprintf(key, sizeof key, "%.*s", (int)strcspn(at, "|"), at);
@@ -86,8 +80,8 @@ static const cJSON *find(const maker *m, const char *keys) {
 }
 
 /* *out keeps its value when there is no such key. */
-static ws_status number(const maker *m, const char *keys, uint64_t *out, uint64_t most) {
-    const cJSON *item = find(m, keys);
+ws_status hf_number(const maker *m, const char *keys, uint64_t *out, uint64_t most) {
+    const cJSON *item = hf_find(m, keys);
     if (!item) return WS_OK;
     if (!ws_json_u64(item, out) || *out > most)
         return ws_fail(m->err, WS_FORMAT, "'%s': '%s' is not a whole number of at most %" PRIu64, m->source, keys,
@@ -95,19 +89,19 @@ static ws_status number(const maker *m, const char *keys, uint64_t *out, uint64_
     return WS_OK;
 }
 
-static ws_status needed(const maker *m, const char *keys, uint64_t *out, uint64_t most) {
+ws_status hf_needed(const maker *m, const char *keys, uint64_t *out, uint64_t most) {
     *out = 0;
-    WS_TRY(number(m, keys, out, most));
+    WS_TRY(hf_number(m, keys, out, most));
     return *out ? WS_OK : ws_fail(m->err, WS_FORMAT, "'%s' has no '%s'", m->source, keys);
 }
 
-static bool is_true(const maker *m, const char *key, bool otherwise) {
-    const cJSON *item = find(m, key);
+bool hf_is_true(const maker *m, const char *key, bool otherwise) {
+    const cJSON *item = hf_find(m, key);
     return item ? cJSON_IsTrue(item) : otherwise;
 }
 
 static bool has_factor(const maker *m, const char *key) {
-    const cJSON *item = find(m, key);
+    const cJSON *item = hf_find(m, key);
     return cJSON_IsNumber(item) && item->valuedouble != 0 && item->valuedouble != 1;
 }
 
@@ -116,11 +110,11 @@ static ws_status read_sliding(maker *m) {
     uint64_t period = bp->style->sliding_period;
     if (!period) return WS_OK;
     bp->window = bp->style->window;
-    WS_TRY(number(m, "sliding_window", &bp->window, UINT32_MAX));
+    WS_TRY(hf_number(m, "sliding_window", &bp->window, UINT32_MAX));
     if (!bp->window || (bp->style->traits & WS_IF_64_LAYERS && bp->n_layer != 64)) return WS_OK;
-    WS_TRY(number(m, "sliding_window_pattern", &period, WS_MAX_MODEL_LAYERS));
+    WS_TRY(hf_number(m, "sliding_window_pattern", &period, WS_MAX_MODEL_LAYERS));
     ws_blueprint_slide(bp, period);
-    const cJSON *types = find(m, "layer_types"), *type;
+    const cJSON *types = hf_find(m, "layer_types"), *type;
     size_t i = 0;
     cJSON_ArrayForEach(type, types) {
         if (i < bp->n_layer && cJSON_IsString(type))
@@ -133,11 +127,11 @@ static ws_status read_sliding(maker *m) {
 static ws_status read_latent(maker *m) {
     ws_blueprint *bp = m->bp;
     uint64_t nope = 0;
-    WS_TRY(needed(m, "kv_lora_rank", &bp->lora_kv, MAX_SIZE));
-    WS_TRY(number(m, "q_lora_rank", &bp->lora_q, MAX_SIZE));
-    WS_TRY(needed(m, "qk_rope_head_dim", &bp->n_rot, MAX_SIZE));
-    WS_TRY(needed(m, "qk_nope_head_dim", &nope, MAX_SIZE));
-    WS_TRY(needed(m, "v_head_dim", &bp->value_mla, MAX_SIZE));
+    WS_TRY(hf_needed(m, "kv_lora_rank", &bp->lora_kv, MAX_SIZE));
+    WS_TRY(hf_number(m, "q_lora_rank", &bp->lora_q, MAX_SIZE));
+    WS_TRY(hf_needed(m, "qk_rope_head_dim", &bp->n_rot, MAX_SIZE));
+    WS_TRY(hf_needed(m, "qk_nope_head_dim", &nope, MAX_SIZE));
+    WS_TRY(hf_needed(m, "v_head_dim", &bp->value_mla, MAX_SIZE));
     bp->key_mla = nope + bp->n_rot;
     for (size_t i = 0; i < bp->n_layer; i++) {
         ws_bp_layer *l = &bp->layers[i];
@@ -149,17 +143,18 @@ static ws_status read_latent(maker *m) {
 static ws_status read_experts(maker *m, uint64_t *ff, uint64_t *used) {
     ws_blueprint *bp = m->bp;
     *used = 0;
-    WS_TRY(number(m, "num_local_experts|num_experts|n_routed_experts", &bp->n_expert, 4096));
+    WS_TRY(hf_number(m, "num_local_experts|num_experts|n_routed_experts|moe_num_experts", &bp->n_expert, 4096));
     if (!bp->n_expert) return WS_OK;
-    WS_TRY(needed(m, "num_experts_per_tok|experts_per_token", used, bp->n_expert));
-    WS_TRY(number(m, "moe_intermediate_size", ff, MAX_SIZE));
-    WS_TRY(number(m, "first_k_dense_replace", &bp->n_dense_lead, WS_MAX_MODEL_LAYERS));
-    WS_TRY(number(m, "n_group", &bp->n_expert_groups, bp->n_expert));
-    WS_TRY(number(m, "topk_group", &bp->n_group_used, bp->n_expert));
+    WS_TRY(hf_needed(m, "num_experts_per_tok|experts_per_token|moe_k|top_k_experts", used, bp->n_expert));
+    WS_TRY(hf_number(m, "moe_intermediate_size", ff, MAX_SIZE));
+    WS_TRY(hf_number(m, "first_k_dense_replace|num_dense_layers|moe_layer_start_index", &bp->n_dense_lead,
+                     WS_MAX_MODEL_LAYERS));
+    WS_TRY(hf_number(m, "n_group", &bp->n_expert_groups, bp->n_expert));
+    WS_TRY(hf_number(m, "topk_group", &bp->n_group_used, bp->n_expert));
     const uint64_t traits = bp->style->traits;
     const bool sigmoid = traits & WS_SIGMOID_EXPERTS || m->features & PROBS_BIAS;
     bp->gate = traits & WS_WEIGHTS_SOFTMAX ? WS_GATE_SOFTMAX_WEIGHT : sigmoid ? WS_GATE_SIGMOID : WS_GATE_SOFTMAX;
-    bp->expert_norm = traits & WS_NORM_EXPERTS || is_true(m, "norm_topk_prob", false);
+    bp->expert_norm = traits & WS_NORM_EXPERTS || hf_is_true(m, "norm_topk_prob", false);
     bp->expert_scale = has_factor(m, "routed_scaling_factor");
     if (bp->n_expert_groups <= 1) bp->n_expert_groups = 0;
     return WS_OK;
@@ -168,12 +163,12 @@ static ws_status read_experts(maker *m, uint64_t *ff, uint64_t *used) {
 static ws_status read_layers(maker *m) {
     ws_blueprint *bp = m->bp;
     uint64_t heads, kv, head = 0, ff = 0, expert_ff, used;
-    WS_TRY(needed(m, "num_attention_heads", &heads, 1 << 14));
+    WS_TRY(hf_needed(m, "num_attention_heads", &heads, 1 << 14));
     kv = heads;
-    WS_TRY(number(m, "num_key_value_heads", &kv, 1 << 14));
+    WS_TRY(hf_number(m, "num_key_value_heads", &kv, 1 << 14));
     head = bp->n_embd / heads;
-    WS_TRY(number(m, "head_dim", &head, MAX_SIZE));
-    WS_TRY(needed(m, "intermediate_size", &ff, MAX_SIZE));
+    WS_TRY(hf_number(m, "head_dim", &head, MAX_SIZE));
+    WS_TRY(hf_needed(m, "intermediate_size", &ff, MAX_SIZE));
     expert_ff = ff;
     WS_TRY(read_experts(m, &expert_ff, &used));
     bp->layers = ws_alloc(bp->n_layer, sizeof *bp->layers, "layers", m->err);
@@ -188,15 +183,16 @@ static ws_status read_layers(maker *m) {
                                       .n_expert_used = used,
                                       .cache_of = (int32_t)i};
     if (m->features & LATENT) WS_TRY(read_latent(m));
-    return read_sliding(m);
+    WS_TRY(read_sliding(m));
+    return hf_read_kinds(m);
 }
 
 static ws_status read_numbers(maker *m) {
     ws_blueprint *bp = m->bp;
-    WS_TRY(needed(m, "num_hidden_layers", &bp->n_layer, WS_MAX_MODEL_LAYERS));
-    WS_TRY(needed(m, "hidden_size", &bp->n_embd, MAX_SIZE));
-    WS_TRY(needed(m, "vocab_size", &bp->n_vocab, MAX_SIZE));
-    WS_TRY(number(m, "max_position_embeddings", &bp->n_ctx_train, UINT32_MAX));
+    WS_TRY(hf_needed(m, "num_hidden_layers", &bp->n_layer, WS_MAX_MODEL_LAYERS));
+    WS_TRY(hf_needed(m, "hidden_size", &bp->n_embd, MAX_SIZE));
+    WS_TRY(hf_needed(m, "vocab_size", &bp->n_vocab, MAX_SIZE));
+    WS_TRY(hf_number(m, "max_position_embeddings", &bp->n_ctx_train, UINT32_MAX));
     bp->n_layer_all = bp->n_layer;
     bp->final_cap = has_factor(m, "final_logit_softcapping") || bp->style->traits & WS_SOFT_CAP;
     bp->logit_scale = has_factor(m, "logit_scale|logits_scaling");
@@ -207,7 +203,7 @@ static ws_status read_numbers(maker *m) {
 
 /* ---- tensors ---- */
 
-static ws_status add(maker *m, const char *name, ws_dtype type, uint64_t ne0, uint64_t ne1, uint64_t ne2) {
+ws_status hf_add(maker *m, const char *name, ws_dtype type, uint64_t ne0, uint64_t ne1, uint64_t ne2) {
     ws_blueprint *bp = m->bp;
     WS_TRY(ws_grow(&bp->own_tensors, &m->cap, bp->n_tensors + 1, sizeof *bp->own_tensors, m->err));
     ws_tensor *t = &bp->own_tensors[bp->n_tensors++];
@@ -225,26 +221,18 @@ static ws_status add(maker *m, const char *name, ws_dtype type, uint64_t ne0, ui
     return WS_OK;
 }
 
-static ws_status add_layer(maker *m, const char *what, size_t layer, ws_dtype type, uint64_t ne0, uint64_t ne1,
-                           uint64_t ne2) {
+ws_status hf_add_layer(maker *m, const char *what, size_t layer, ws_dtype type, uint64_t ne0, uint64_t ne1,
+                       uint64_t ne2) {
     char name[96];
     snprintf(name, sizeof name, "blk.%zu.%s", layer, what);
-    return add(m, name, type, ne0, ne1, ne2);
+    return hf_add(m, name, type, ne0, ne1, ne2);
 }
 
-/* A row of a layer's tensors: present when all features of `with` and none of `without` are. */
-typedef struct {
-    const char *name;
-    bool matrix; /* else F32 */
-    unsigned with, without;
-    uint64_t ne[3];
-} row;
-
-static ws_status add_rows(maker *m, size_t layer, const row *rows, size_t n, ws_dtype type) {
+ws_status hf_add_rows(maker *m, size_t layer, const row *rows, size_t n, ws_dtype type) {
     for (size_t i = 0; i < n; i++)
         if ((m->features & rows[i].with) == rows[i].with && !(m->features & rows[i].without))
-            WS_TRY(add_layer(m, rows[i].name, layer, rows[i].matrix ? type : WS_TYPE_F32, rows[i].ne[0], rows[i].ne[1],
-                             rows[i].ne[2]));
+            WS_TRY(hf_add_layer(m, rows[i].name, layer, rows[i].matrix ? type : WS_TYPE_F32, rows[i].ne[0],
+                                rows[i].ne[1], rows[i].ne[2]));
     return WS_OK;
 }
 
@@ -255,8 +243,10 @@ static ws_status add_attention(maker *m, size_t i) {
     const uint64_t qn = m->features & ROW_QK_NORM ? q : l->head_k, kn = m->features & ROW_QK_NORM ? k : l->head_k;
     const row rows[] = {
         {"attn_norm.weight", false, 0, ONLY_POST, {e, 1, 1}},
+        {"attn_norm.bias", false, NORM_BIAS, 0, {e, 1, 1}},
         {"attn_qkv.weight", true, FUSED_QKV, 0, {e, q + k + v, 1}},
-        {"attn_q.weight", true, 0, FUSED_QKV, {e, q, 1}},
+        {"attn_q.weight", true, 0, FUSED_QKV, {e, m->features & DELTA_NET ? 2 * q : q, 1}}, /* with a gate */
+        {"attn_gate.weight", true, ATTN_GATE, 0, {e, q, 1}},
         {"attn_k.weight", true, 0, FUSED_QKV, {e, k, 1}},
         {"attn_v.weight", true, 0, FUSED_QKV, {e, v, 1}},
         {"attn_q.bias", false, QKV_BIAS, 0, {q, 1, 1}},
@@ -271,22 +261,23 @@ static ws_status add_attention(maker *m, size_t i) {
         {"post_attention_norm.weight", false, ONLY_POST, 0, {e, 1, 1}},
         {"post_attention_norm.weight", false, FFN_NORM_IS_POST, 0, {e, 1, 1}},
         {"ffn_norm.weight", false, 0, ONLY_POST | FFN_NORM_IS_POST | NO_FFN_NORM, {e, 1, 1}},
+        {"ffn_norm.bias", false, NORM_BIAS, NO_FFN_NORM, {e, 1, 1}},
         {"post_ffw_norm.weight", false, POST_NORMS, 0, {e, 1, 1}},
         {"post_ffw_norm.weight", false, ONLY_POST, 0, {e, 1, 1}},
     };
-    return add_rows(m, i, rows, sizeof rows / sizeof *rows, m->type);
+    return hf_add_rows(m, i, rows, sizeof rows / sizeof *rows, m->type);
 }
 
 static ws_status add_latent_attention(maker *m, size_t i) {
     const ws_blueprint *bp = m->bp;
     const uint64_t e = bp->n_embd, heads = bp->layers[i].n_head, nope = bp->key_mla - bp->n_rot;
-    WS_TRY(add_layer(m, "attn_norm.weight", i, WS_TYPE_F32, e, 1, 1));
+    WS_TRY(hf_add_layer(m, "attn_norm.weight", i, WS_TYPE_F32, e, 1, 1));
     if (bp->lora_q) {
-        WS_TRY(add_layer(m, "attn_q_a.weight", i, m->type, e, bp->lora_q, 1));
-        WS_TRY(add_layer(m, "attn_q_a_norm.weight", i, WS_TYPE_F32, bp->lora_q, 1, 1));
-        WS_TRY(add_layer(m, "attn_q_b.weight", i, m->type, bp->lora_q, heads * bp->key_mla, 1));
+        WS_TRY(hf_add_layer(m, "attn_q_a.weight", i, m->type, e, bp->lora_q, 1));
+        WS_TRY(hf_add_layer(m, "attn_q_a_norm.weight", i, WS_TYPE_F32, bp->lora_q, 1, 1));
+        WS_TRY(hf_add_layer(m, "attn_q_b.weight", i, m->type, bp->lora_q, heads * bp->key_mla, 1));
     } else {
-        WS_TRY(add_layer(m, "attn_q.weight", i, m->type, e, heads * bp->key_mla, 1));
+        WS_TRY(hf_add_layer(m, "attn_q.weight", i, m->type, e, heads * bp->key_mla, 1));
     }
     const row rows[] = {
         {"attn_kv_a_norm.weight", false, 0, 0, {bp->lora_kv, 1, 1}},
@@ -296,36 +287,38 @@ static ws_status add_latent_attention(maker *m, size_t i) {
         {"attn_output.weight", true, 0, 0, {heads * bp->value_mla, e, 1}},
         {"ffn_norm.weight", false, 0, 0, {e, 1, 1}},
     };
-    return add_rows(m, i, rows, sizeof rows / sizeof *rows, m->type);
+    return hf_add_rows(m, i, rows, sizeof rows / sizeof *rows, m->type);
 }
 
-static ws_status add_dense(maker *m, size_t i, const char *infix, uint64_t ff) {
+ws_status hf_add_dense(maker *m, size_t i, const char *infix, uint64_t ff) {
     static const char *const names[] = {"gate", "up", "down"};
     for (int n = 0; n < 3; n++) {
         char name[64];
         const bool down = n == 2, merged = m->features & MERGED_GATE;
-        if (merged && n == 0) continue;
+        if ((merged || m->features & NO_GATE) && n == 0) continue;
         snprintf(name, sizeof name, "ffn_%s%s.weight", names[n], infix);
         const uint64_t e = m->bp->n_embd, wide = merged && !down ? 2 * ff : ff;
-        WS_TRY(add_layer(m, name, i, m->type, down ? ff : e, down ? e : wide, 1));
+        WS_TRY(hf_add_layer(m, name, i, m->type, down ? ff : e, down ? e : wide, 1));
     }
-    return WS_OK;
+    if (!(m->features & FFN_BIAS)) return WS_OK;
+    WS_TRY(hf_add_layer(m, "ffn_up.bias", i, WS_TYPE_F32, ff, 1, 1));
+    return hf_add_layer(m, "ffn_down.bias", i, WS_TYPE_F32, m->bp->n_embd, 1, 1);
 }
 
 static ws_status add_shared(maker *m, size_t i) {
     uint64_t n = 0, ff = 0;
-    WS_TRY(number(m, "n_shared_experts", &n, 4096));
-    WS_TRY(number(m, "shared_expert_intermediate_size", &ff, MAX_SIZE));
+    WS_TRY(hf_number(m, "n_shared_experts|num_shared_experts|moe_num_shared_experts", &n, 4096));
+    WS_TRY(hf_number(m, "shared_expert_intermediate_size", &ff, MAX_SIZE));
     if (!ff) ff = n * m->bp->layers[i].n_ff_expert;
     if (!ff) return WS_OK;
-    if (m->bp->style->traits & WS_SHARED_GATE)
-        WS_TRY(add_layer(m, "ffn_gate_inp_shexp.weight", i, WS_TYPE_F32, m->bp->n_embd, 1, 1));
-    return add_dense(m, i, "_shexp", ff);
+    if (m->bp->style->traits & WS_SHARED_GATE || m->features & DELTA_NET)
+        WS_TRY(hf_add_layer(m, "ffn_gate_inp_shexp.weight", i, WS_TYPE_F32, m->bp->n_embd, 1, 1));
+    return hf_add_dense(m, i, "_shexp", ff);
 }
 
 static ws_status add_experts(maker *m, size_t i) {
     const uint64_t e = m->bp->n_embd, ff = m->bp->layers[i].n_ff_expert, n = m->bp->n_expert;
-    WS_TRY(add_layer(m, "ffn_gate_inp.weight", i, WS_TYPE_F32, e, n, 1));
+    WS_TRY(hf_add_layer(m, "ffn_gate_inp.weight", i, WS_TYPE_F32, e, n, 1));
     const row rows[] = {
         {"ffn_gate_exps.weight", true, 0, 0, {e, ff, n}},
         {"ffn_up_exps.weight", true, 0, 0, {e, ff, n}},
@@ -336,32 +329,41 @@ static ws_status add_experts(maker *m, size_t i) {
         {"ffn_down_exps.bias", false, EXPERT_BIAS, 0, {e, n, 1}},
         {"exp_probs_b.bias", false, PROBS_BIAS, 0, {n, 1, 1}},
     };
-    WS_TRY(add_rows(m, i, rows, sizeof rows / sizeof *rows, m->expert_type));
+    WS_TRY(hf_add_rows(m, i, rows, sizeof rows / sizeof *rows, m->expert_type));
     return add_shared(m, i);
 }
 
 /* Rotation factors that convert computes. */
 static ws_status add_rope_factors(maker *m) {
-    const cJSON *scaling = find(m, "rope_scaling|rope_parameters");
+    const cJSON *scaling = hf_find(m, "rope_scaling|rope_parameters");
     const char *kind = ws_json_str(scaling, "rope_type");
     if (!kind) kind = ws_json_str(scaling, "type");
     const uint64_t half = m->bp->layers[0].head_k / 2;
-    if (kind && strcmp(kind, "llama3") == 0) return add(m, "rope_freqs.weight", WS_TYPE_F32, half, 1, 1);
+    if (kind && strcmp(kind, "llama3") == 0) return hf_add(m, "rope_freqs.weight", WS_TYPE_F32, half, 1, 1);
     if (!kind || strcmp(kind, "longrope") != 0) return WS_OK;
-    WS_TRY(add(m, "rope_factors_long.weight", WS_TYPE_F32, half, 1, 1));
-    return add(m, "rope_factors_short.weight", WS_TYPE_F32, half, 1, 1);
+    WS_TRY(hf_add(m, "rope_factors_long.weight", WS_TYPE_F32, half, 1, 1));
+    return hf_add(m, "rope_factors_short.weight", WS_TYPE_F32, half, 1, 1);
+}
+
+static ws_status add_mixer(maker *m, size_t i) {
+    if (m->features & GEMMA4) return hf_add_gemma4_layer(m, i);
+    if (m->features & LATENT) return add_latent_attention(m, i);
+    return m->bp->layers[i].recurrent ? hf_add_state(m, i) : add_attention(m, i);
 }
 
 static ws_status add_tensors(maker *m) {
     ws_blueprint *bp = m->bp;
-    WS_TRY(add(m, "token_embd.weight", m->type, bp->n_embd, bp->n_vocab, 1));
-    WS_TRY(add(m, "output_norm.weight", WS_TYPE_F32, bp->n_embd, 1, 1));
-    if (!is_true(m, "tie_word_embeddings", m->features & TIED))
-        WS_TRY(add(m, "output.weight", m->type, bp->n_embd, bp->n_vocab, 1));
-    WS_TRY(add_rope_factors(m));
+    const char *last = m->features & SHORT_CONV ? "token_embd_norm.weight" : "output_norm.weight";
+    WS_TRY(hf_add(m, "token_embd.weight", m->type, bp->n_embd, bp->n_vocab, 1));
+    WS_TRY(hf_add(m, last, WS_TYPE_F32, bp->n_embd, 1, 1));
+    if (m->features & NORM_BIAS) WS_TRY(hf_add(m, "output_norm.bias", WS_TYPE_F32, bp->n_embd, 1, 1));
+    if (!hf_is_true(m, "tie_word_embeddings|tie_embedding", m->features & TIED))
+        WS_TRY(hf_add(m, "output.weight", m->type, bp->n_embd, bp->n_vocab, 1));
+    WS_TRY(m->features & GEMMA4 ? hf_add_gemma4_model(m) : add_rope_factors(m));
     for (size_t i = 0; i < bp->n_layer; i++) {
-        WS_TRY(m->features & LATENT ? add_latent_attention(m, i) : add_attention(m, i));
-        WS_TRY(bp->n_expert && i >= bp->n_dense_lead ? add_experts(m, i) : add_dense(m, i, "", bp->layers[i].n_ff));
+        WS_TRY(add_mixer(m, i));
+        const bool experts = bp->n_expert && i >= bp->n_dense_lead && !(m->features & GEMMA4);
+        WS_TRY(experts ? add_experts(m, i) : hf_add_dense(m, i, "", bp->layers[i].n_ff));
     }
     return WS_OK;
 }
@@ -388,13 +390,13 @@ static ws_status find_class(maker *m) {
 static ws_status make(maker *m) {
     m->text = cJSON_GetObjectItemCaseSensitive(m->root, "text_config");
     WS_TRY(find_class(m));
-    if (m->features & QKV_BIAS_BY_KEY && is_true(m, "attention_bias", false)) m->features |= QKV_BIAS;
-    if (is_true(m, "use_qk_norm", false)) m->features |= QK_NORM;
+    if (m->features & QKV_BIAS_BY_KEY && hf_is_true(m, "attention_bias|use_qkv_bias", false)) m->features |= QKV_BIAS;
+    if (hf_is_true(m, "use_qk_norm", false)) m->features |= QK_NORM;
     if (m->features & ROW_QK_NORM) m->features |= QK_NORM;
-    const cJSON *dtype = find(m, "torch_dtype|dtype");
+    const cJSON *dtype = hf_find(m, "torch_dtype|dtype");
     const char *type = cJSON_IsString(dtype) ? dtype->valuestring : "bfloat16";
     m->type = strcmp(type, "float32") == 0 ? WS_TYPE_F32 : strcmp(type, "float16") == 0 ? WS_TYPE_F16 : WS_TYPE_BF16;
-    const char *method = ws_json_str(find(m, "quantization_config"), "quant_method");
+    const char *method = ws_json_str(hf_find(m, "quantization_config"), "quant_method");
     m->expert_type = method && strcmp(method, "mxfp4") == 0 ? WS_TYPE_MXFP4 : m->type;
     WS_TRY(read_numbers(m));
     WS_TRY(add_tensors(m));
