@@ -22,6 +22,14 @@ static ws_blueprint *from_text(const char *text) {
     return bp;
 }
 
+static void expect_bad(const char *text, ws_status status, const char *words) {
+    ws_blueprint *bp;
+    ws_error err = {0};
+    cr_assert_eq(try_text(text, &bp, &err), status, "%s", err.msg);
+    cr_assert(strstr(err.msg, words), "%s", err.msg);
+    cr_assert_null(bp);
+}
+
 static ws_estimate run(const ws_blueprint *bp) {
     ws_estimate e;
     ws_error err = {0};
@@ -81,6 +89,53 @@ Test(hf_blueprint, layer_types_decide_who_slides) {
     ws_blueprint_close(bp);
 }
 
+#define SIX_LAYERS                                                                                                     \
+    "\"hidden_size\": 256, \"intermediate_size\": 512, \"num_attention_heads\": 4, \"num_key_value_heads\": 2,"        \
+    "\"head_dim\": 64, \"num_hidden_layers\": 6, \"vocab_size\": 1000"
+
+Test(hf_blueprint, delta_nets_keep_states_between_layers_that_attend) {
+    ws_blueprint *bp = from_text("{\"architectures\": [\"Qwen3_5ForCausalLM\"], " SIX_LAYERS
+                                 ", \"linear_conv_kernel_dim\": 4, \"linear_key_head_dim\": 32,"
+                                 " \"linear_num_key_heads\": 2, \"linear_num_value_heads\": 4,"
+                                 " \"linear_value_head_dim\": 16, \"full_attention_interval\": 3}");
+    cr_assert(bp->layers[0].recurrent && bp->layers[1].recurrent && !bp->layers[2].recurrent);
+    cr_assert_eq(bp->conv_width, 3 * (4 * 16 + 2 * 2 * 32));
+    cr_assert_eq(bp->state_width, 32 * 4 * 16);
+    cr_assert_not(ws_blueprint_tensor(bp, "blk.0.attn_q.weight"));
+    cr_assert_eq(ws_blueprint_tensor(bp, "blk.2.attn_q.weight")->ne[1], 2 * 4 * 64);
+    cr_assert(run(bp).device[0].kv_cache > 0);
+    ws_blueprint_close(bp);
+}
+
+Test(hf_blueprint, short_convolutions_widen_the_feed_forward_by_their_own_rule) {
+    ws_blueprint *bp = from_text("{\"architectures\": [\"Lfm2ForCausalLM\"], " SIX_LAYERS
+                                 ", \"conv_L_cache\": 3, \"block_ff_dim\": 1000, \"block_auto_adjust_ff_dim\": true,"
+                                 " \"block_multiple_of\": 64, \"layer_types\": [\"conv\", \"full_attention\"]}");
+    cr_assert(bp->layers[0].recurrent && !bp->layers[1].recurrent);
+    cr_assert_eq(bp->layers[0].n_ff, 704); /* 2/3 of 1000, up to a multiple of 64 */
+    cr_assert(ws_blueprint_tensor(bp, "token_embd_norm.weight"));
+    cr_assert(run(bp).device[0].compute > 0);
+    ws_blueprint_close(bp);
+}
+
+Test(hf_blueprint, gemma4_layers_without_a_window_have_heads_of_their_own) {
+    ws_blueprint *bp =
+        from_text("{\"architectures\": [\"Gemma4ForCausalLM\"], " SIX_LAYERS
+                  ", \"sliding_window\": 128, \"global_head_dim\": 128, \"num_kv_shared_layers\": 3,"
+                  " \"hidden_size_per_layer_input\": 32, \"layer_types\": [\"sliding_attention\","
+                  " \"sliding_attention\", \"full_attention\", \"sliding_attention\", \"full_attention\","
+                  " \"sliding_attention\"], \"per_layer_config\": {\"2\": {\"head_dim\": 96}}}");
+    cr_assert_eq(bp->layers[0].head_k, 64);
+    cr_assert_eq(bp->layers[2].head_k, 96);
+    cr_assert_eq(bp->layers[3].cache_of, 1);
+    cr_assert_eq(bp->layers[4].cache_of, 2);
+    cr_assert_not(ws_blueprint_tensor(bp, "blk.3.attn_k.weight"));
+    cr_assert_eq(ws_blueprint_tensor(bp, "per_layer_token_embd.weight")->ne[0], 6 * 32);
+    ws_blueprint_close(bp);
+    expect_bad("{\"architectures\": [\"Gemma4ForCausalLM\"], " SIX_LAYERS ", \"num_kv_shared_layers\": 5}", WS_FORMAT,
+               "caches of their own");
+}
+
 Test(hf_blueprint, llama3_rotation_factors_are_made) {
     char text[1024];
     snprintf(text, sizeof text, "%.*s, \"rope_scaling\": {\"rope_type\": \"llama3\"}}", (int)strlen(llama) - 1, llama);
@@ -88,14 +143,6 @@ Test(hf_blueprint, llama3_rotation_factors_are_made) {
     const ws_tensor *t = ws_blueprint_tensor(bp, "rope_freqs.weight");
     cr_assert(t && t->ne[0] == 32);
     ws_blueprint_close(bp);
-}
-
-static void expect_bad(const char *text, ws_status status, const char *words) {
-    ws_blueprint *bp;
-    ws_error err = {0};
-    cr_assert_eq(try_text(text, &bp, &err), status, "%s", err.msg);
-    cr_assert(strstr(err.msg, words), "%s", err.msg);
-    cr_assert_null(bp);
 }
 
 Test(hf_blueprint, what_is_missing_or_absurd_is_named) {

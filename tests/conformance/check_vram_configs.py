@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""vram-estimate given a folder or its config.json alone, against what llama.cpp allocates for the file that
+convert_hf_to_gguf.py makes of it: small random models of the classes that hf_blueprint.c knows, made by transformers.
+Then `--as TYPE` against the size of the file that llama-quantize really writes."""
+import argparse
+import collections
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from check_vram_archs import PARTS, build, estimate
+
+VOCAB = 4000
+TYPES = ["q4_k_m", "q5_k_s", "q8_0"]
+QUANTIZED = ["qwen3", "qwen3_5_moe", "gemma4", "glm4_moe"]
+
+
+def sizes(**changes):
+    base = dict(hidden_size=256, intermediate_size=768, num_hidden_layers=3, num_attention_heads=8,
+                num_key_value_heads=2, head_dim=64, vocab_size=VOCAB, max_position_embeddings=8192, pad_token_id=0,
+                bos_token_id=1, eos_token_id=2)
+    return {key: value for key, value in (base | changes).items() if value is not ...}
+
+
+EXPERTS = dict(moe_intermediate_size=256, num_experts=8, num_experts_per_tok=4)
+LOCAL_EXPERTS = dict(num_local_experts=8, num_experts_per_tok=4)
+DELTA = dict(linear_num_key_heads=4, linear_num_value_heads=8, linear_key_head_dim=32, linear_value_head_dim=32,
+             linear_conv_kernel_dim=4, full_attention_interval=3)
+EYE = dict(depth=1, num_hidden_layers=1, hidden_size=64, num_heads=2, num_attention_heads=2, out_hidden_size=256,
+           intermediate_size=64)
+SLIDING = ["sliding_attention", "sliding_attention", "full_attention"]
+CONV = ["conv", "conv", "full_attention"]
+
+
+def seeing(text, **eye):
+    return dict(text_config=text, vision_config=EYE | eye)
+
+
+MODELS = {
+    "qwen3": sizes(),
+    "qwen3_next": sizes(**EXPERTS, **DELTA, shared_expert_intermediate_size=256),
+    "qwen3_5": seeing(sizes(**DELTA)),
+    "qwen3_5_moe": seeing(sizes(**EXPERTS, **DELTA, shared_expert_intermediate_size=256)),
+    "qwen3_vl": seeing(sizes(), deepstack_visual_indexes=[0, 0]),
+    "gemma3_text": sizes(sliding_window=512),
+    "gemma4": seeing(sizes(sliding_window=512, global_head_dim=128, hidden_size_per_layer_input=64, layer_types=2 * SLIDING,
+                           vocab_size_per_layer_input=VOCAB, num_kv_shared_layers=3, num_hidden_layers=6)),
+    "gemma4 with experts": seeing(sizes(
+        sliding_window=512, global_head_dim=128, hidden_size_per_layer_input=0, num_kv_shared_layers=0,
+        enable_moe_block=True, num_experts=8, top_k_experts=4, moe_intermediate_size=256, attention_k_eq_v=True,
+        num_global_key_value_heads=1, layer_types=SLIDING)),
+    "lfm2": sizes(head_dim=..., conv_L_cache=3, layer_types=CONV, block_ff_dim=768, block_auto_adjust_ff_dim=True),
+    "lfm2_moe": sizes(head_dim=..., conv_L_cache=3, layer_types=CONV, num_dense_layers=2, **EXPERTS),
+    "glm4_moe": sizes(moe_intermediate_size=256, n_routed_experts=8, num_experts_per_tok=4, n_shared_experts=1,
+                      first_k_dense_replace=1, use_qk_norm=True, num_nextn_predict_layers=0),
+    "gpt_oss": sizes(**LOCAL_EXPERTS),
+    "afmoe": sizes(**EXPERTS, num_shared_experts=1, num_dense_layers=1, sliding_window=512,
+                   num_hidden_layers=4, layer_types=3 * SLIDING[:1] + SLIDING[2:]),
+    "ernie4_5": sizes(),
+    "hunyuan_v1_dense": sizes(),
+    "exaone4": sizes(head_dim=..., sliding_window=512, sliding_window_pattern=4),
+    "arcee": sizes(),
+    "apertus": sizes(head_dim=...),
+    "olmoe": sizes(head_dim=..., num_key_value_heads=8, num_experts=8, num_experts_per_tok=4),
+    "granitemoe": sizes(head_dim=..., **LOCAL_EXPERTS),
+    "nemotron": sizes(head_dim=32),
+    "stablelm": sizes(head_dim=...),
+    "starcoder2": sizes(head_dim=..., use_bias=True),
+}
+
+
+def make_folder(name, folder):
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+    options = MODELS[name]
+    config = AutoConfig.for_model(name.split()[0], **options)
+    torch.manual_seed(1)
+    torch.set_default_dtype(torch.bfloat16)
+    sees = "text_config" in options
+    (AutoModelForImageTextToText if sees else AutoModelForCausalLM).from_config(config).save_pretrained(folder)
+    torch.set_default_dtype(torch.float32)
+    # published configs still carry these beside rope_parameters, and the converter asks for them
+    saved = json.loads((folder / "config.json").read_text())
+    text = saved.get("text_config", saved)
+    for key in ("rope_theta", "partial_rotary_factor"):
+        if key in (text.get("rope_parameters") or {}):
+            text.setdefault(key, text["rope_parameters"][key])
+    if name == "qwen3_vl":
+        text["rope_scaling"] = {"mrope_section": [8, 12, 12], "rope_type": "default", "mrope_interleaved": True}
+    (folder / "config.json").write_text(json.dumps(saved))
+    words = {f"t{i}": i for i in range(VOCAB)}
+    (folder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": words}, "added_tokens": []}))
+
+
+def convert(folder, path):
+    """convert_hf_to_gguf.py without a vocabulary: `tokenizer.ggml.model` is "none"."""
+    import gguf
+    import torch
+    from conversion import ModelBase, ModelType, get_model_architecture, get_model_class
+
+    def set_vocab(self):
+        self.gguf_writer.add_tokenizer_model("none")
+        self.gguf_writer.add_vocab_size(VOCAB)
+
+    config = ModelBase.load_hparams(folder, False)
+    known = get_model_class(get_model_architecture(config, ModelType.TEXT))
+    members = {"set_vocab": set_vocab, "model_arch": known.model_arch, "no_mtp": True}
+    with torch.inference_mode():
+        type(known.__name__, (known,), members)(folder, gguf.LlamaFileType.MOSTLY_BF16, path, model_name="test").write()
+
+
+def make(oracle, folder):
+    sys.path[:0] = [str(oracle / "llama.cpp/gguf-py"), str(oracle / "llama.cpp")]
+    os.environ |= {"TRANSFORMERS_VERBOSITY": "error", "TQDM_DISABLE": "1"}
+    logging.disable(logging.WARNING)
+    for name in MODELS:
+        target = folder / name.replace(" ", "_")
+        make_folder(name, target)
+        convert(target, target.with_suffix(".gguf"))
+
+
+def compare_memory(args, folder):
+    """The number of models that differ in any set of options, from the file or from config.json."""
+    files = sorted(folder.glob("*.gguf"))
+    result = subprocess.run([build(args.oracle, folder), "measure", *files], stdout=subprocess.PIPE, text=True, check=True)
+    cases = [json.loads(line) for line in result.stdout.splitlines()]
+    wrong = collections.Counter()
+    asked = []
+    for case in cases:
+        path = Path(case["file"])
+        asked += [(case, what) for what in (path, path.with_suffix(""), path.with_suffix("") / "config.json")]
+    with ThreadPoolExecutor(2) as pool:
+        answers = pool.map(lambda ask: estimate(args.bin / "vram-estimate", ask[0] | {"file": str(ask[1])}), asked)
+        for (case, what), (ours, note) in zip(asked, answers):
+            if not ours or any(ours[part] != case[part] for part in PARTS):
+                wrong[what.relative_to(folder)] += 1
+                print(f"{what.relative_to(folder)}: {ours or note}, llama.cpp {({part: case[part] for part in PARTS})}")
+    measured = {Path(case["file"]).stem for case in cases}
+    print(f"{len(measured)} of {len(files)} models measured in {len(cases)} cases; from the file, its folder and its "
+          f"config.json alone: {len(wrong)} differ")
+    return len(wrong) + len(files) - len(measured)
+
+
+def compare_types(args, folder):
+    """`--as TYPE FOLDER` and the file that llama-quantize writes."""
+    wrong = 0
+    for name in QUANTIZED:
+        source = folder / f"{name}.gguf"
+        for kind in TYPES:
+            target = folder / "quantized.gguf"
+            subprocess.run([args.oracle / "bin/llama-quantize", source, target, kind], check=True, capture_output=True)
+            weights = []
+            for options in ([target], [folder / name, "--as", kind]):
+                result = subprocess.run([args.bin / "vram-estimate", *options, "--cpu", "--json"], capture_output=True,
+                                        text=True, check=True)
+                weights.append(json.loads(result.stdout)["host"]["weights_bytes"])
+            if weights[0] != weights[1]:
+                print(f"{name} --as {kind}: {weights[1]}, really {weights[0]}")
+                wrong += 1
+    print(f"--as: {len(QUANTIZED) * len(TYPES) - wrong} of {len(QUANTIZED) * len(TYPES)} equal llama-quantize's files")
+    return wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bin", type=Path, required=True, help="folder of the built tools")
+    parser.add_argument("--oracle", type=Path, default=Path("/nonexistent"), help="folder made by oracle.sh")
+    parser.add_argument("--shared", type=Path, help="unused")
+    args = parser.parse_args()
+    if not (args.oracle / "llama.cpp").exists():
+        print("skipped: no reference (oracle.sh)")
+        return 0
+    with tempfile.TemporaryDirectory() as tmp:
+        make(args.oracle, Path(tmp))
+        return compare_memory(args, Path(tmp)) + compare_types(args, Path(tmp)) != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
