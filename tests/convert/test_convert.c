@@ -128,6 +128,8 @@ static const damage damages[] = {
     {"no architecture", "config.json", "architectures", "a", WS_FORMAT, "names no architecture"},
     {"other architecture", "config.json", "LlamaForCausalLM", "UnheardOfForCausalLM", WS_UNSUPPORTED,
      "architecture 'UnheardOfForCausalLM' is not supported (known: LlamaForCausalLM, "},
+    {"another kind", "config.json", "LlamaForCausalLM", "NomicBertModel\"], \"prenorm\": true, \"x\": [\"",
+     WS_UNSUPPORTED, "'prenorm' is true, but only false is supported"},
     {"quantized", "config.json", "\"vocab_size\"",
      "\"quantization_config\": {\"quant_method\": \"gptq\"}, \"vocab_size\"", WS_UNSUPPORTED, "quantized by 'gptq'"},
     {"one layer more", "config.json", "layers\": 2", "layers\": 3", WS_FORMAT,

@@ -41,7 +41,7 @@ static void put_u32(ws_gguf_writer *w, const ws_arch *arch, const char *suffix, 
     ws_gguf_put_u32(w, key, (uint32_t)value);
 }
 
-static void put_numbers(ws_gguf_writer *w, const ws_arch *arch, const ws_hparams *hp) {
+static void put_numbers(ws_gguf_writer *w, const ws_arch *arch, const ws_hparams *hp, const any_options *o) {
     char key[96];
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) put_u32(w, arch, sizes[i].suffix, sizes[i].value);
     put_u32(w, arch, "attention.head_count_kv", hp->n_head_kv);
@@ -59,6 +59,8 @@ static void put_numbers(ws_gguf_writer *w, const ws_arch *arch, const ws_hparams
         {"expert_feed_forward_length", hp->n_ff_expert},
         {"expert_shared_feed_forward_length", hp->n_ff_shared},
         {"leading_dense_block_count", hp->n_dense_lead},
+        {"expert_group_count", o->groups},
+        {"expert_group_used_count", o->groups_used},
         {"attention.kv_lora_rank", hp->kv_latent},
         {"attention.q_lora_rank", hp->q_latent},
         {"attention.key_length_mla", hp->head_k_mla},
@@ -71,7 +73,7 @@ static void put_numbers(ws_gguf_writer *w, const ws_arch *arch, const ws_hparams
 static ws_hparams shape_of(const ws_arch *arch, const any_options *o) {
     ws_hparams hp = plain;
     if (has_row(arch, WS_MOE) && !o->dense) {
-        hp.n_expert = 5, hp.n_expert_used = 2, hp.n_ff_expert = o->equal_experts ? hp.n_ff : 24;
+        hp.n_expert = o->groups ? 6 : 5, hp.n_expert_used = 2, hp.n_ff_expert = o->equal_experts ? hp.n_ff : 24;
         hp.n_dense_lead = has_row(arch, WS_IF_LOW_Q);
         if (has_row(arch, WS_SHARED) || strcmp(arch->name, "qwen2moe") == 0) hp.n_ff_shared = 32;
     }
@@ -135,7 +137,7 @@ void any_write(const ws_arch *arch, const any_options *o, char path[64]) {
     snprintf(path, 64, "/tmp/ws-any-%ld-%d.gguf", (long)getpid(), number++);
     cr_assert_eq(ws_gguf_writer_new(&w, &err), WS_OK);
     ws_gguf_put_str(w, "general.architecture", arch->name);
-    put_numbers(w, arch, &hp);
+    put_numbers(w, arch, &hp, o);
     for (size_t i = 0; i < n; i++) ws_gguf_add_tensor(w, list[i].name, WS_TYPE_F32, list[i].n_dims, list[i].ne);
     cr_assert_eq(ws_gguf_writer_begin(w, path, &err), WS_OK, "%s", err.msg);
     for (size_t i = 0; i < n; i++) write_tensor(w, o, &list[i], &r);

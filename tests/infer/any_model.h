@@ -7,10 +7,11 @@
 enum { ANY_VOCAB = 80 };
 
 typedef struct {
-    const char *poison;    /* a tensor whose first element is NaN; NULL: none */
-    const char *leave_out; /* a tensor that is missing */
-    bool equal_experts;    /* all experts of a layer are the same */
-    bool dense;            /* a model without experts, where the architecture lets it choose */
+    const char *poison;           /* a tensor whose first element is NaN; NULL: none */
+    const char *leave_out;        /* a tensor that is missing */
+    uint32_t groups, groups_used; /* 6 experts in so many groups; 0: 5 in none */
+    bool equal_experts;           /* all experts of a layer are the same */
+    bool dense;                   /* a model without experts, where the architecture lets it choose */
 } any_options;
 
 /* Write the model to a temporary file; `path` gets its name, to be removed with unlink(). */

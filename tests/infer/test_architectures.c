@@ -92,6 +92,29 @@ Test(architectures, equal_experts_are_as_good_as_none) {
     unlink(dense_path);
 }
 
+/* Groups of which all count change nothing; of which one counts, something. Ones that do not hold enough are refused.
+ */
+Test(architectures, experts_come_from_the_best_groups) {
+    static float all[N * ANY_VOCAB], each[N * ANY_VOCAB], one[N * ANY_VOCAB];
+    const ws_arch *arch = ws_arch_by_name("deepseek2", 9);
+    static const struct {
+        uint32_t groups, used;
+        float *out; /* NULL: refused */
+    } cases[] = {{1, 1, all}, {2, 2, each}, {2, 1, one}, {4, 2, NULL}, {6, 1, NULL}, {2, 3, NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[64];
+        ws_model *m;
+        ws_error err = {0};
+        any_write(arch, &(any_options){.groups = cases[i].groups, .groups_used = cases[i].used}, path);
+        if (cases[i].out) run(path, N, 2, cases[i].out);
+        if (!cases[i].out) cr_expect_eq(ws_model_open(&m, path, NULL, NULL, &err), WS_FORMAT, "case %zu", i);
+        if (!cases[i].out) cr_expect_not_null(strstr(err.msg, "2 of 6 experts cannot be chosen"), "%s", err.msg);
+        unlink(path);
+    }
+    cr_expect_arr_eq(all, each, sizeof all);
+    cr_expect_neq(memcmp(all, one, sizeof all), 0);
+}
+
 static void expect_fault(const char *arch, const char *poison, const char *message) {
     const ws_session_options o = {.n_ctx = 64, .n_batch = N, .n_threads = 2, .kv_type = WS_TYPE_F32};
     char path[64];
