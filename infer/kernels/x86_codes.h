@@ -99,16 +99,33 @@ INLINE ints fold(ints x, const int shift, const int mask) {
     return _mm512_ternarylogic_epi32(x, _mm512_slli_epi32(x, (unsigned)shift), _mm512_set1_epi32(mask), A_OR_B_AND_C);
 }
 
-/* Eight bits from bit `at` on as four digits of two bits, a byte each. */
-INLINE ints two_bit_digits(ints codes, const int at) {
-    const ints x = at == 24 ? _mm512_srli_epi32(codes, 24) : word_bits(codes, at, 255);
-    return fold(fold(x, 12, 0x000f000f), 6, 0x03030303);
+/* Words with digits of two bits, and the same four bits lower. */
+typedef struct {
+    ints low, high;
+} two_bit_words;
+
+INLINE two_bit_words two_bits_of(ints words) { return (two_bit_words){words, _mm512_srli_epi16(words, 4)}; }
+
+/* values[digit] of the four digits in byte `byte` of the words. Each digit's byte is looked up as it lies in a nibble:
+ * as the digit or four times that, so values has both. */
+INLINE ints two_bit_values(const two_bit_words *w, const int byte, ints values) {
+    const ints even = spread(w->low, byte), odd = spread(w->high, byte);
+    const ints nibbles = _mm512_mask_blend_epi16(0xaaaaaaaau, even, odd);
+    return _mm512_shuffle_epi8(values, _mm512_and_si512(nibbles, _mm512_set1_epi16(0x0c03)));
+}
+
+/* A table for it. */
+INLINE ints by_digit(const char v0, const char v1, const char v2, const char v3) {
+    return _mm512_broadcast_i32x4(_mm_setr_epi8(v0, v1, v2, v3, v1, 0, 0, 0, v2, 0, 0, 0, v3, 0, 0, 0));
 }
 
 INLINE void block_q2_0(block_rows *r, sink *s) {
     ints t[4];
     transpose(r, offsetof(ws_q2_0, qs), t);
-    UNROLL for (int g = 0; g < 16; g++) put(s, g / 8, g % 8, two_bit_digits(t[g / 4], 8 * (g % 4)));
+    UNROLL for (int k = 0; k < 4; k++) {
+        const two_bit_words w = two_bits_of(t[k]);
+        UNROLL for (int i = 0; i < 4; i++) put(s, k / 2, k % 2 * 4 + i, two_bit_values(&w, i, by_digit(0, 1, 2, 3)));
+    }
     put_one_d(s, 2, gather_f16(r, offsetof(ws_q2_0, d)));
 }
 
@@ -158,9 +175,24 @@ INLINE ints codes_64(const uint16_t *list, ints place) {
 TWICE(codes_128, codes_64, 64)
 TWICE(codes_256, codes_128, 128)
 TWICE(codes_512, codes_256, 256)
-TWICE(codes_1024, codes_512, 512)
-TWICE(codes_2048, codes_1024, 1024)
 #undef TWICE
+
+INLINE __m128i eight_codes(const uint16_t *list, const uint16_t *place) {
+    __m128i v = _mm_cvtsi32_si128(list[place[0]]);
+    v = _mm_insert_epi16(v, list[place[1]], 1), v = _mm_insert_epi16(v, list[place[2]], 2);
+    v = _mm_insert_epi16(v, list[place[3]], 3), v = _mm_insert_epi16(v, list[place[4]], 4);
+    v = _mm_insert_epi16(v, list[place[5]], 5), v = _mm_insert_epi16(v, list[place[6]], 6);
+    return _mm_insert_epi16(v, list[place[7]], 7);
+}
+
+/* From long lists, one by one. */
+INLINE ints codes_of_many(const uint16_t *list, ints place) {
+    uint16_t places[32];
+    _mm512_storeu_si512(places, place);
+    const __m256i low = _mm256_set_m128i(eight_codes(list, places + 8), eight_codes(list, places));
+    const __m256i high = _mm256_set_m128i(eight_codes(list, places + 24), eight_codes(list, places + 16));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
 
 /* Bytes 0 and 2 of the words (bytes 1 and 3 if `odd`) as places, without and with bits from `high` in each half. */
 INLINE ints byte_places(ints bytes, const int odd) {
@@ -202,9 +234,9 @@ INLINE ints with_signs(ints magnitudes, ints signs, const int byte, const int hi
 
 /* Columns 8 k to 8 k + 7 of panel p: the code in half `half` of the words, signs in byte `byte`. */
 INLINE void put_iq2(sink *s, const int p, const int k, ints codes, const int half, ints signs, const int byte) {
-    const ints values = _mm512_set1_epi32(8 | 25 << 8 | 43 << 16);
+    const two_bit_words w = two_bits_of(codes);
     UNROLL for (int i = 0; i < 2; i++) {
-        const ints magnitudes = _mm512_shuffle_epi8(values, two_bit_digits(codes, 16 * half + 8 * i));
+        const ints magnitudes = two_bit_values(&w, 2 * half + i, by_digit(8, 25, 43, 0));
         put(s, p, 2 * k + i, with_signs(magnitudes, signs, byte, i, s));
     }
 }
@@ -274,7 +306,7 @@ INLINE void block_iq2_s(block_rows *r, sink *s) {
             const ints high = word_bits(qh[i], 8 * j, 255);
             UNROLL for (int odd = 0; odd < 2; odd++) {
                 const ints place = wide_places(t[j], odd, high_bits(high, 2 * odd, 2 * odd + 4, 3));
-                const ints codes = codes_1024(ws_grid8_iq2_s, place);
+                const ints codes = codes_of_many(ws_grid8_iq2_s, place);
                 put_iq2(s, 4 * i + j, odd, codes, 0, signs[j], odd);
                 put_iq2(s, 4 * i + j, odd + 2, codes, 1, signs[j], odd + 2);
             }
@@ -286,10 +318,9 @@ INLINE void block_iq2_s(block_rows *r, sink *s) {
 /* Columns 8 k to 8 k + 7 of panel p; `minus` are rows whose digits are shifted by -1, not 1. */
 INLINE void put_iq1(sink *s, const int p, const int k, ints codes, const int half, __mmask16 minus) {
     const ints shift = _mm512_mask_blend_epi32(minus, BYTES((char)(-8 + 1 - s->low)), BYTES((char)(-8 - 1 - s->low)));
-    UNROLL for (int i = 0; i < 2; i++) {
-        const ints digits = two_bit_digits(codes, 16 * half + 8 * i);
-        put(s, p, 2 * k + i, _mm512_add_epi8(_mm512_slli_epi32(digits, 3), shift));
-    }
+    const two_bit_words w = two_bits_of(codes);
+    UNROLL for (int i = 0; i < 2; i++)
+        put(s, p, 2 * k + i, _mm512_add_epi8(two_bit_values(&w, 2 * half + i, by_digit(0, 8, 16, 0)), shift));
 }
 
 INLINE __mmask16 rows_with_bit(ints v, const int bit) { return _mm512_test_epi32_mask(v, _mm512_set1_epi32(1 << bit)); }
@@ -305,7 +336,7 @@ INLINE void block_iq1_s(block_rows *r, sink *s) {
             const ints high = word_bits(qh[p / 2], 16 * (p % 2), 0xffff);
             UNROLL for (int odd = 0; odd < 2; odd++) {
                 const ints place = wide_places(t[j], odd, high_bits(high, 3 * odd, 3 * odd + 6, 7));
-                const ints codes = codes_2048(ws_grid8_iq1, place);
+                const ints codes = codes_of_many(ws_grid8_iq1, place);
                 put_iq1(s, p, odd, codes, 0, rows_with_bit(high, 15));
                 put_iq1(s, p, odd + 2, codes, 1, rows_with_bit(high, 15));
             }
@@ -337,7 +368,7 @@ INLINE void block_iq1_m(block_rows *r, sink *s) {
             const ints high = word_bits(qh[p / 2], 16 * (p % 2), 0xffff);
             UNROLL for (int odd = 0; odd < 2; odd++) {
                 const ints place = wide_places(t[j], odd, high_bits(high, 4 * odd, 4 * odd + 8, 7));
-                const ints codes = codes_2048(ws_grid8_iq1, place);
+                const ints codes = codes_of_many(ws_grid8_iq1, place);
                 put_iq1(s, p, odd, codes, 0, rows_with_bit(high, 4 * odd + 3));
                 put_iq1(s, p, odd + 2, codes, 1, rows_with_bit(high, 4 * odd + 11));
             }
