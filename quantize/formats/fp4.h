@@ -5,7 +5,7 @@
 #ifndef WS_FP4_H
 #define WS_FP4_H
 
-#include "kernels.h"
+#include "simple.h"
 
 static const float fp4_values[32] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
@@ -26,9 +26,25 @@ V_INLINE vu32 fp4_quant(vf32 x, const vf32 *midpoints) {
     return vu_add_lt(q, x, -midpoints[0], 8);
 }
 
-/* n quants of 4 bits as n / 8 words, element i beside i + n / 2. */
-V_INLINE void fp4_pack(vu32 *words, const vu32 *q, int n) {
-    for (int i = 0; i < n / 8; i++) words[i] = v_word(q + 4 * i) | v_word(q + 4 * i + n / 2) << 4;
+/* The quants of `parts` times WS_LANES runs of `per` elements as bytes, each run with its own scale; at most
+ * 4 parts. */
+V_INLINE void fp4_quants(uint8_t *q, const float *x, int per, const vf32 *scale, int parts) {
+    float midpoints[FP4_MIDPOINTS][4 * WS_LANES];
+    for (int j = 0; j < parts; j++) {
+        vf32 of_runs[FP4_MIDPOINTS];
+        fp4_midpoints(of_runs, scale[j]);
+        for (int k = 0; k < FP4_MIDPOINTS; k++) v_store(midpoints[k] + j * WS_LANES, of_runs[k]);
+    }
+    for (int i = 0; i < parts * per * WS_LANES; i += V_BYTES) {
+        vi32 v[V_BYTES / WS_LANES];
+        for (int part = 0; part < V_BYTES / WS_LANES; part++) {
+            const int at = i + part * WS_LANES;
+            vf32 of_run[FP4_MIDPOINTS];
+            for (int k = 0; k < FP4_MIDPOINTS; k++) of_run[k] = v_set(midpoints[k][at / per]);
+            v[part] = (vi32)fp4_quant(v_load(x + at), of_run);
+        }
+        v_store_bounded(q + i, v, 0, 15);
+    }
 }
 
 #endif

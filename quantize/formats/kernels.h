@@ -80,12 +80,4 @@ V_INLINE vf32 v_extreme(const vf32 *x, int n) {
     return extreme[0];
 }
 
-/* The largest magnitude of n elements, NaNs passed over; in four quarters, too. */
-V_INLINE vf32 v_largest(const vf32 *x, int n) {
-    vf32 max[4];
-    for (int k = 0; k < 4; k++) max[k] = v_set(0);
-    for (int i = 0; i < n; i++) max[i % 4] = v_max(v_abs(x[i]), max[i % 4]);
-    return v_max(v_max(max[0], max[1]), v_max(max[2], max[3]));
-}
-
 #endif

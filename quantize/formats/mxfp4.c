@@ -20,21 +20,22 @@ V_INLINE vf32 half_scale(vi32 e) {
     return v_from_bits(vu_select(V_MASK(e > 1), (vu32)(e - 1) << 23, subnormal));
 }
 
-static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
-    const vf32 largest = v_largest(x, 32);
+static inline block_scales measure(const float *x) {
+    const vf32 largest = blocks_largest(x, 32, 32);
     /* The largest becomes 4 to 8 of 6 (8 to 16 of 12). Below 2^-125 the byte wraps round, as in the reference. */
     const vi32 e = (floor_log2(largest) + 125) & 0xff & v_lt(v_set(0), largest);
-    vf32 midpoints[FP4_MIDPOINTS];
-    fp4_midpoints(midpoints, half_scale(e));
-    vu32 q[32], words[4];
-    for (int i = 0; i < 32; i++) q[i] = fp4_quant(x[i], midpoints);
-    fp4_pack(words, q, 32);
-    v_store_bytes(y, sizeof(ws_mxfp4), (vu32)e, live);
-    v_store_words(y + offsetof(ws_mxfp4, qs), sizeof(ws_mxfp4), words, 4, live);
+    return (block_scales){half_scale(e), v_set(0), (vu32)e};
+}
+
+static inline void quantize(const float *x, const block_scales *s, uint8_t *y) {
+    uint8_t q[32 * WS_LANES];
+    fp4_quants(q, x, 32, &s->scale, 1);
+    v_store_bytes(y, sizeof(ws_mxfp4), s->stored, WS_LANES);
+    for (int b = 0; b < WS_LANES; b++, y += sizeof(ws_mxfp4)) pack_4_bits(y + offsetof(ws_mxfp4, qs), q + 32 * b);
 }
 
 void WS_FN(mxfp4, from_float)(const float *x, void *y, size_t n_blocks) {
-    each_group(x, y, n_blocks, 32, sizeof(ws_mxfp4), quantize);
+    each_group_in_place(x, y, n_blocks, 32, sizeof(ws_mxfp4), measure, quantize);
 }
 
 void WS_FN(mxfp4, to_float)(const void *x, float *y, size_t n_blocks) {

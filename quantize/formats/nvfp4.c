@@ -36,29 +36,66 @@ static inline vu32 nearest_of_all(vf32 x, vf32 d) {
     return q;
 }
 
-static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
-    vu32 scales[4], words[9]; /* the whole block: a word of scales, 8 of quants */
-    for (int j = 0; j < 4; j++, x += 16) {
-        const vf32 largest = v_largest(x, 16);
-        scales[j] = encode(largest / 6.0f);
-        const vf32 d = half_of_code(scales[j]);
-        vf32 midpoints[FP4_MIDPOINTS];
-        fp4_midpoints(midpoints, d);
-        vu32 q[16];
-        /* A scale of 0 makes all values 0, and the first of them counts. */
-        const vi32 some = v_lt(v_set(0), d);
-        if (v_any(~v_lt(largest, v_set(BEYOND))))
-            for (int i = 0; i < 16; i++) q[i] = nearest_of_all(x[i], d);
-        else
-            for (int i = 0; i < 16; i++) q[i] = fp4_quant(x[i], midpoints) & (vu32)some;
-        fp4_pack(words + 1 + 2 * j, q, 16);
+/* A group is 4 WS_LANES runs of 16 elements: lane l of part j is run WS_LANES j + l. The parts' scales share a word,
+ * byte j is that of part j. The offset is the largest element of the lane's runs. */
+static inline block_scales measure(const float *x) {
+    block_scales s = {.offset = v_set(0)};
+    vu32 codes[4];
+    for (int j = 0; j < 4; j++) {
+        const vf32 largest = blocks_largest(x + 16 * WS_LANES * j, 16, 16);
+        codes[j] = encode(largest / 6.0f);
+        s.offset = v_max(largest, s.offset);
     }
-    words[0] = v_word(scales);
-    v_store_words(y, sizeof(ws_nvfp4), words, 9, live);
+    s.stored = v_word(codes);
+    return s;
+}
+
+static void quants_of_large(uint8_t *q, const float *x, const vf32 *scale) {
+    float of_run[4 * WS_LANES];
+    memcpy(of_run, scale, sizeof of_run);
+    for (int i = 0; i < 64 * WS_LANES; i += V_BYTES) {
+        vi32 v[V_BYTES / WS_LANES];
+        for (int k = 0; k < V_BYTES / WS_LANES; k++) {
+            const int at = i + k * WS_LANES;
+            v[k] = (vi32)nearest_of_all(v_load(x + at), v_set(of_run[at / 16]));
+        }
+        v_store_bounded(q + i, v, 0, 15);
+    }
+}
+
+/* 64 quants of 4 bits, in each 16 element i beside i + 8. */
+V_INLINE void pack_in_16(uint8_t *out, const uint8_t *q) {
+    for (int i = 0; i < 4; i++) {
+        uint64_t low, high;
+        memcpy(&low, q + 16 * i, 8);
+        memcpy(&high, q + 16 * i + 8, 8);
+        low |= high << 4;
+        memcpy(out + 8 * i, &low, 8);
+    }
+}
+
+static inline void quantize(const float *x, const block_scales *s, uint8_t *y) {
+    uint8_t q[64 * WS_LANES], codes[4 * WS_LANES];
+    vf32 scale[4], limit[4];
+    for (int j = 0; j < 4; j++) {
+        const vu32 code = s->stored >> (8 * j) & 0x7fu;
+        v_store_bytes(codes + WS_LANES * j, 1, code, WS_LANES);
+        scale[j] = half_of_code(code);
+        /* A scale of 0 makes all values 0, and the first of them counts: no element is above infinity. */
+        limit[j] = v_select(v_lt(v_set(0), scale[j]), scale[j], v_set(__builtin_inff()));
+    }
+    if (v_any(~v_lt(s->offset, v_set(BEYOND))))
+        quants_of_large(q, x, scale);
+    else
+        fp4_quants(q, x, 16, limit, 4);
+    for (int b = 0; b < WS_LANES; b++, y += sizeof(ws_nvfp4)) {
+        memcpy(y, codes + 4 * b, 4);
+        pack_in_16(y + offsetof(ws_nvfp4, qs), q + 64 * b);
+    }
 }
 
 void WS_FN(nvfp4, from_float)(const float *x, void *y, size_t n_blocks) {
-    each_group(x, y, n_blocks, 64, sizeof(ws_nvfp4), quantize);
+    each_group_in_place(x, y, n_blocks, 64, sizeof(ws_nvfp4), measure, quantize);
 }
 
 void WS_FN(nvfp4, to_float)(const void *x, float *y, size_t n_blocks) {

@@ -1,21 +1,27 @@
 /* q1_0.c - Q1_0: signs, and the mean magnitude. */
-#include "kernels.h"
+#include "elements.h"
 
-static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
-    vf32 sum = v_set(0);
-    for (int i = 0; i < 128; i++) sum += v_abs(x[i]);
-    vu32 words[4];
-    for (int k = 0; k < 4; k++) {
-        vu32 below = vu_set(0);
-        for (int i = 0; i < 32; i++) below = vu_add_lt(below, x[32 * k + i], v_set(0), 1u << i);
-        words[k] = ~below;
-    }
-    v_store_halves(y, sizeof(ws_q1_0), v_half(sum / 128.0f), live);
-    v_store_words(y + offsetof(ws_q1_0, qs), sizeof(ws_q1_0), words, 4, live);
+/* Sums are in order: here a lane is a block. */
+static inline block_scales measure(const float *x) {
+    vf32 sum = v_set(0), v[128];
+    v_load_blocks(v, x, 128, WS_LANES);
+    for (int i = 0; i < 128; i++) sum += v_abs(v[i]);
+    return (block_scales){.stored = v_half(sum / 128.0f)};
+}
+
+static inline void quantize(const float *x, const block_scales *s, uint8_t *y) {
+    v_store_halves(y, sizeof(ws_q1_0), s->stored, WS_LANES);
+    for (int b = 0; b < WS_LANES; b++, x += 128, y += sizeof(ws_q1_0))
+        for (int i = 0; i < 128; i += 32) {
+            uint32_t below = 0;
+            for (int k = 0; k < 32; k += WS_LANES) below |= v_bits_lt(v_load(x + i + k), v_set(0)) << k;
+            below = ~below;
+            memcpy(y + offsetof(ws_q1_0, qs) + i / 8, &below, sizeof below);
+        }
 }
 
 void WS_FN(q1_0, from_float)(const float *x, void *y, size_t n_blocks) {
-    each_group(x, y, n_blocks, 128, sizeof(ws_q1_0), quantize);
+    each_group_in_place(x, y, n_blocks, 128, sizeof(ws_q1_0), measure, quantize);
 }
 
 void WS_FN(q1_0, to_float)(const void *x, float *y, size_t n_blocks) {

@@ -1,38 +1,41 @@
 /* tq1_0.c - TQ1_0: -1, 0, 1 times one scale, five in a byte. */
-#include "simple.h"
 #include "ternary.h"
 
-/* The byte of five elements `apart` from each other, as digits to base 3, the first highest: the fraction number / 3^5,
- * times 256, rounded up. So the next digit is always what three times the byte carries out of it. A half keeps whole
- * quotients from falling below. */
-V_INLINE vu32 pack_digits(const vf32 *x, int n, int apart, vf32 inverse) {
-    static const uint32_t places[5] = {81, 27, 9, 3, 1};
-    vu32 number = vu_set(0);
-    for (int i = 0; i < n; i++) number = ternary_add(number, x[i * apart] * inverse, places[i]);
-    return (vu32)v_trunc((v_float((vi32)number) * 256.0f + 242.5f) * (1.0f / 243.0f));
+static inline block_scales measure(const float *x) { return ternary_measure(x, 256); }
+
+/* Bytes of n digits, 5 or 4, that lie `apart` from each other, the first highest; where there are four, the fifth is 0.
+ * Up to 16 bytes; what is beyond them is not to be used. The ones of all digits make 121, 120 without the last. */
+V_INLINE ternary_bytes numbers(const uint8_t *q, int n, int apart) {
+    ternary_bytes sum = ternary_load(q);
+    for (int i = 1; i < n; i++) sum += sum + sum + ternary_load(q + i * apart);
+    return n == 5 ? sum + 121 : sum + sum + sum + 120;
 }
 
-/* `n_bytes` bytes of n digits each, from elements that lie n_bytes apart. */
-V_INLINE void pack_bytes(vu32 *words, const vf32 *x, int n, int n_bytes, vf32 inverse) {
-    for (int i = 0; i < n_bytes; i += 4) {
-        vu32 bytes[4];
-        for (int k = 0; k < 4; k++) bytes[k] = pack_digits(x + i + k, n, n_bytes, inverse);
-        words[i / 4] = v_word(bytes);
+/* As digits to base 3 a byte is the fraction number / 3^5, times 256, rounded up: so the next digit is always what
+ * three times the byte carries out of it. */
+V_INLINE void fractions(uint8_t *out, ternary_bytes number, size_t n) {
+    typedef uint16_t shorts __attribute__((vector_size(32)));
+    const shorts above = (__builtin_convertvector(number, shorts) * 13 + 242) / 243;
+    number += __builtin_convertvector(above, ternary_bytes);
+    memcpy(out, &number, n);
+}
+
+static inline void quantize(const float *x, const block_scales *s, uint8_t *y) {
+    uint8_t q[256 * WS_LANES + 12]; /* for the last block's last load */
+    memset(q + 256 * WS_LANES, 0, 12);
+    ternary_quants(q, x, 256, s);
+    v_store_halves(y + offsetof(ws_tq1_0, d), sizeof(ws_tq1_0), s->stored, WS_LANES);
+    for (int b = 0; b < WS_LANES; b++, y += sizeof(ws_tq1_0)) {
+        const uint8_t *of = q + 256 * b;
+        fractions(y, numbers(of, 5, 32), 16);
+        fractions(y + 16, numbers(of + 16, 5, 32), 16);
+        fractions(y + 32, numbers(of + 160, 5, 16), 16);
+        fractions(y + 48, numbers(of + 240, 4, 4), 4);
     }
 }
 
-static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
-    const vf32 d = v_largest(x, 256), inverse = v_inverse(d);
-    vu32 words[13];
-    pack_bytes(words, x, 5, 32, inverse);
-    pack_bytes(words + 8, x + 160, 5, 16, inverse);
-    pack_bytes(words + 12, x + 240, 4, 4, inverse); /* the fifth digit is 0 */
-    v_store_words(y, sizeof(ws_tq1_0), words, 13, live);
-    v_store_halves(y + offsetof(ws_tq1_0, d), sizeof(ws_tq1_0), v_half(d), live);
-}
-
 void WS_FN(tq1_0, from_float)(const float *x, void *y, size_t n_blocks) {
-    each_group(x, y, n_blocks, 256, sizeof(ws_tq1_0), quantize);
+    each_group_in_place(x, y, n_blocks, 256, sizeof(ws_tq1_0), measure, quantize);
 }
 
 /* Digits n of n_bytes bytes (a multiple of 16), times d. */

@@ -1,23 +1,31 @@
 /* tq2_0.c - TQ2_0: -1, 0, 1 times one scale, two bits each. */
-#include "simple.h"
 #include "ternary.h"
 #include "two_bits.h"
 
-static inline void quantize(const vf32 *x, uint8_t *y, size_t live) {
-    const vf32 d = v_largest(x, 256), inverse = v_inverse(d);
-    vu32 words[16];
-    for (int k = 0; k < 16; k++) { /* four bytes, each of four elements that lie 32 apart */
-        const vf32 *first = x + 128 * (k / 8) + 4 * (k % 8);
-        words[k] = vu_set(0);
-        for (int i = 0; i < 16; i++)
-            words[k] = ternary_add(words[k], first[32 * (i / 4) + i % 4] * inverse, 1u << (8 * (i % 4) + 2 * (i / 4)));
+static inline block_scales measure(const float *x) { return ternary_measure(x, 256); }
+
+/* 16 bytes, each of four elements that lie 32 apart. The ones of all digits make 0x55. */
+V_INLINE void pack_16(uint8_t *out, const uint8_t *q) {
+    ternary_bytes sum = ternary_load(q + 96);
+    for (int i = 64; i >= 0; i -= 32) {
+        sum += sum;
+        sum += sum;
+        sum += ternary_load(q + i);
     }
-    v_store_words(y, sizeof(ws_tq2_0), words, 16, live);
-    v_store_halves(y + offsetof(ws_tq2_0, d), sizeof(ws_tq2_0), v_half(d), live);
+    sum += 0x55;
+    memcpy(out, &sum, sizeof sum);
+}
+
+static inline void quantize(const float *x, const block_scales *s, uint8_t *y) {
+    uint8_t q[256 * WS_LANES];
+    ternary_quants(q, x, 256, s);
+    v_store_halves(y + offsetof(ws_tq2_0, d), sizeof(ws_tq2_0), s->stored, WS_LANES);
+    for (int b = 0; b < WS_LANES; b++, y += sizeof(ws_tq2_0))
+        for (int i = 0; i < 64; i += 16) pack_16(y + i, q + 256 * b + 128 * (i / 32) + i % 32);
 }
 
 void WS_FN(tq2_0, from_float)(const float *x, void *y, size_t n_blocks) {
-    each_group(x, y, n_blocks, 256, sizeof(ws_tq2_0), quantize);
+    each_group_in_place(x, y, n_blocks, 256, sizeof(ws_tq2_0), measure, quantize);
 }
 
 void WS_FN(tq2_0, to_float)(const void *x, float *y, size_t n_blocks) {
