@@ -253,7 +253,7 @@ static ws_status score_batch(evaluation *e, size_t first, size_t end, scoring *s
         if (e->save)
             WS_TRY(ws_outfile_write(e->save, e->packed, n * ws_logits_row_bytes(e->quant.model->hp.n_vocab), err));
         s->out += n;
-        s->rows += n * e->file.row_bytes;
+        if (s->rows) s->rows += n * e->file.row_bytes;
     }
     return WS_OK;
 }
