@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Generation on a model larger than any cache (1.0 billion random weights, shaped as TinyLlama is), as the fraction of
-the memory's reading speed that it reaches: bytes of weights that a token needs, times tokens per second.
+"""Generation on a model larger than any cache (1.0 billion random weights, shaped as TinyLlama is) beside the bound that
+vram-estimate predicts from the memory's reading speed, measured in the same run.
 
 Needs the folder made by tests/conformance/oracle.sh (for a tokenizer), numpy, 8 GB of disk and a quiet machine."""
 import argparse
@@ -55,10 +55,12 @@ def write_checkpoint(folder, small):
             file.write(x.astype(numpy.float16).tobytes())
 
 
-def bytes_per_token(args, path):
-    """All tensors but the embedding, of which a token needs one row."""
-    out = subprocess.run([args.bin / "inspect", path, "--json"], capture_output=True, check=True)
-    return sum(t["bytes"] for t in json.loads(out.stdout)["tensors"] if t["name"] != "token_embd.weight")
+def predicted(args, path, threads):
+    """What vram-estimate says that our engine can reach: tokens per second, bytes per second of the memory."""
+    out = subprocess.run([args.bin / "vram-estimate", path, "--engine", "weightsmith", "--measure", "-t", str(threads), "-c", "32",
+                          "--json"], capture_output=True, check=True)
+    said = json.loads(out.stdout)["tokens_per_second"]
+    return said["bound"], said["host_bytes_per_second"]
 
 
 def best_rate(args, path, threads):
@@ -77,7 +79,7 @@ def main():
     parser.add_argument("--types", default="f16,q8_0,q4_0,q4_k,q6_k", help="of the weights, separated by commas")
     parser.add_argument("--rounds", type=int, default=3, help="of which the best counts")
     args = parser.parse_args()
-    print("| type | threads | tokens/s | GB/s of weights | GB/s of memory | ratio |\n|---|--:|--:|--:|--:|--:|")
+    print("| type | threads | memory, GB/s | tokens/s, predicted | measured | ratio |\n|---|--:|--:|--:|--:|--:|")
     with tempfile.TemporaryDirectory() as folder:
         tmp = Path(folder)
         write_checkpoint(tmp / "model", args.oracle / "models/wide")
@@ -90,11 +92,9 @@ def main():
                 path = tmp / f"{kind}.gguf"
                 subprocess.run([args.bin / "quantize", f16, path, kind, "-q"], check=True)
             for threads in (1, 2):
-                memory = max(float(subprocess.run([args.bin / "bench_bandwidth", str(threads)], capture_output=True,
-                                                  check=True).stdout) for _ in range(2))
+                bound, memory = max(predicted(args, path, threads) for _ in range(args.rounds))
                 rate = best_rate(args, path, threads)
-                read = rate * bytes_per_token(args, path) * 1e-9
-                print(f"| {kind} | {threads} | {rate:.1f} | {read:.1f} | {memory:.1f} | {read / memory:.2f} |", flush=True)
+                print(f"| {kind} | {threads} | {memory * 1e-9:.1f} | {bound:.1f} | {rate:.1f} | {rate / bound:.2f} |", flush=True)
             if path != f16:
                 path.unlink()
 
