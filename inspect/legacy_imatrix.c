@@ -10,6 +10,7 @@
 enum { ALIGNMENT = 32, MAX_ENTRIES = 1 << 20, MAX_NAME = 256 };
 
 bool ws_legacy_imatrix_probe(const uint8_t *data, size_t size) {
+    if (!size) return false; /* and data is NULL */
     ws_cursor c = {data, data + size, false};
     const uint32_t n = ws_u32(&c), length = ws_u32(&c);
     const uint8_t *name = n >= 1 && n <= MAX_ENTRIES && length >= 1 && length <= MAX_NAME ? ws_take(&c, length) : NULL;
