@@ -4,7 +4,6 @@ near as the arithmetic of either allows (llama.cpp rounds activations to f16 for
 nearly the same files of both. Models: SmolLM2 in f16, and small ones with experts and with latent attention. Batches are
 of one chunk: of larger ones llama-imatrix may cut pieces of less than 16 tokens, which it ignores."""
 import argparse
-import os
 import pathlib
 import subprocess
 import sys
@@ -31,16 +30,12 @@ def run(*command):
     return subprocess.run([str(c) for c in command], check=True, capture_output=True)
 
 
-def folders(args, tmp):
-    """Where the models are; those that the golden script has to make again are made here."""
-    made, goldens = tmp / "tiny", args.shared / "goldens"
-    (tmp / "SmolLM2-135M-Instruct").symlink_to(args.oracle / "models/SmolLM2-135M-Instruct")
-    names = [n for n in MODELS if n != "smollm2" and not (goldens / "tiny" / n).is_dir()]
-    env = os.environ | {"OUT": str(tmp), "GOLDENS": str(goldens)}
-    subprocess.run([args.oracle / "venv/bin/python", goldens / "scripts/make_tiny.py", *names], env=env, check=True,
-                   capture_output=True)
-    found = {n: made / n if n in names else goldens / "tiny" / n for n in MODELS}
-    return found | {"smollm2": args.oracle / "models/SmolLM2-135M-Instruct"}
+def folder_of(args, name):
+    """Those with SmolLM2's tokenizer are not stored: oracle.sh makes them."""
+    stored, models = args.shared / "goldens/tiny" / name, args.oracle / "models"
+    if name == "smollm2":
+        return models / "SmolLM2-135M-Instruct"
+    return stored if stored.is_dir() else models / "tiny" / name
 
 
 def compare_gguf(label, ours, theirs, tolerance):
@@ -106,8 +101,8 @@ def main():
         return 0
     with tempfile.TemporaryDirectory(prefix="ws-imatrix-") as tmp:
         tmp = pathlib.Path(tmp)
-        for name, folder in folders(args, tmp).items():
-            compare_model(args, tmp, name, folder, text)
+        for name in MODELS:
+            compare_model(args, tmp, name, folder_of(args, name), text)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

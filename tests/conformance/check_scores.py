@@ -225,8 +225,11 @@ def main():
     check_comparison(setup, tiny)
     check_stride(setup, tiny)
     check_scores(setup, "weightsmith-tiny", tiny, 60, 25)
-    smol = setup.model("smollm2", args.oracle / "models/SmolLM2-135M-Instruct", "f16")
-    check_scores(setup, "SmolLM2", smol, 8, 8)
+    smollm2 = args.oracle / "models/SmolLM2-135M-Instruct"
+    if smollm2.is_dir():
+        check_scores(setup, "SmolLM2", setup.model("smollm2", smollm2, "f16"), 8, 8)
+    else:
+        print("SmolLM2 skipped: it is made by scripts of ../shared")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 
