@@ -260,88 +260,89 @@ static ws_status run(const ws_args *args, options *o, ws_error *err) {
     return estimate(args->arg[0], o, err);
 }
 
+/* ---- the command line ---- */
+
+static options o = {.batch = DEFAULT_BATCH,
+                    .ubatch = 512,
+                    .flash_attn = "auto",
+                    .caller = "server",
+                    .engine = "llama.cpp",
+                    .format = "text",
+                    .utilization = 0.9,
+                    .gpu_layers = -1,
+                    .cpu_moe_layers = -1,
+                    .fits = true};
+
+static const ws_option rows[] = {
+    {"ctx", 'c', WS_OPT_INT, &o.ctx, "N", "tokens of context (default: what the model was trained on)", 1, 1LL << 31,
+     NULL},
+    {"kv-type", 0, WS_OPT_CHOICE, &o.kv_type, "TYPE", "type of the K and V cache: f16 (default), q8_0, q4_0, ...", 0, 0,
+     cache_types},
+    {"cache-type-k", 0, WS_OPT_CHOICE, &o.type_k, "TYPE", "type of the K cache alone (-ctk)", 0, 0, cache_types},
+    {"cache-type-v", 0, WS_OPT_CHOICE, &o.type_v, "TYPE", "type of the V cache alone (-ctv)", 0, 0, cache_types},
+    {"parallel", 0, WS_OPT_INT, &o.parallel, "N", "sequences at a time (-np; default: server 4, others 1)", 1,
+     MAX_SEQUENCES, NULL},
+    {"kv-unified", 0, WS_OPT_FLAG, &o.unified, NULL, "sequences share one cache (default of the server)", 0, 0, NULL},
+    {"no-kv-unified", 0, WS_OPT_FLAG, &o.not_unified, NULL, "each sequence has its part of the cache", 0, 0, NULL},
+    {"batch-size", 'b', WS_OPT_INT, &o.batch, "N", "tokens handed over at a time (default 2048)", 1, 1 << 24, NULL},
+    {"ubatch-size", 0, WS_OPT_INT, &o.ubatch, "N", "tokens computed at a time (-ub; default 512)", 1, 1 << 24, NULL},
+    {"flash-attn", 0, WS_OPT_CHOICE, &o.flash_attn, "on|off|auto", "flash attention (-fa; default auto)", 0, 0,
+     switches},
+    {"swa-full", 0, WS_OPT_FLAG, &o.swa_full, NULL, "sliding-window layers keep the whole context", 0, 0, NULL},
+    {"caller", 0, WS_OPT_CHOICE, &o.caller, "WHO", "who runs the model: server (default), cli, bindings", 0, 0,
+     callers},
+    {"gpu", 0, WS_OPT_TEXT, &o.gpu, "WHAT", "rtx-4090, 24GiB, 2x24GiB, rtx-3090,rtx-3060; auto: what is here", 0, 0,
+     NULL},
+    {"apple", 0, WS_OPT_TEXT, &o.apple, "CHIP-GB", "Apple silicon: m3-16, m4-max-64", 0, 0, NULL},
+    {"cpu", 0, WS_OPT_FLAG, &o.cpu, NULL, "no GPU", 0, 0, NULL},
+    {"n-gpu-layers", 0, WS_OPT_INT, &o.gpu_layers, "N", "layers on the GPUs, the output counts as one (-ngl)", 0, ALL,
+     NULL},
+    {"tensor-split", 0, WS_OPT_TEXT, &o.split, "A,B", "shares of the GPUs (-ts; default: by their memory)", 0, 0, NULL},
+    {"cpu-moe", 0, WS_OPT_FLAG, &o.cpu_moe, NULL, "all experts stay on the CPU", 0, 0, NULL},
+    {"n-cpu-moe", 0, WS_OPT_INT, &o.cpu_moe_layers, "N", "the experts of the first N layers stay on the CPU", 0, ALL,
+     NULL},
+    {"bandwidth", 0, WS_OPT_REAL, &o.bandwidth, "GB/S", "memory bandwidth, for the speed", 0, 1e6, NULL},
+    {"host-bandwidth", 0, WS_OPT_REAL, &o.host_bandwidth, "GB/S", "the same of the CPU's memory (default 51)", 0, 1e6,
+     NULL},
+    {"measure", 0, WS_OPT_FLAG, &o.measure, NULL, "measure the bandwidth of this machine's memory and use that", 0, 0,
+     NULL},
+    {"as", 0, WS_OPT_TEXT, &o.as, "TYPE", "as if it were quantized to this: q4_k_m, iq4_xs, ...", 0, 0, NULL},
+    {"fit", 0, WS_OPT_FLAG, &o.fit, NULL, "solve for what fits: context, type of the cache, quantization, layers", 0, 0,
+     NULL},
+    {"engine", 0, WS_OPT_CHOICE, &o.engine, "WHICH", "llama.cpp (default), vllm, weightsmith (infer)", 0, 0, engines},
+    {"gpu-memory-utilization", 0, WS_OPT_REAL, &o.utilization, "X", "vLLM's share of each card (default 0.9)", 0.05, 1,
+     NULL},
+    {"cheat-sheet", 0, WS_OPT_FLAG, &o.cheat_sheet, NULL, "no MODEL: what fits which hardware, for common model sizes",
+     0, 0, NULL},
+    {"format", 0, WS_OPT_CHOICE, &o.format, "F", "of the cheat sheet: text (default), json, markdown, html", 0, 0,
+     formats},
+    {"must-fit", 0, WS_OPT_FLAG, &o.must_fit, NULL, "exit code 3 when it does not fit", 0, 0, NULL},
+    {"csv", 0, WS_OPT_FLAG, &o.csv, NULL, "one row per device", 0, 0, NULL},
+    {0},
+};
+
+static const ws_command cmd = {
+    .tool = "vram-estimate",
+    .synopsis = "MODEL [options]",
+    .summary =
+        "Tell how much memory a model takes when llama.cpp runs it: weights, KV cache, compute buffers, for\n"
+        "each GPU and the host. MODEL is a GGUF file, a folder with a config.json, a config.json, or a name that\n"
+        "Ollama, LM Studio or Jan knows. Only headers are read.",
+    .notes = "Without --gpu, --apple or --cpu: one CUDA GPU without limit that holds all layers. Options carry\n"
+             "llama.cpp's names, short ones too (-c, -b, -ub, -np, -fa, -ctk, -ctv, -ngl, -ts), and its defaults.\n"
+             "Exit code 3: --must-fit was given and it does not fit.",
+    .examples = "  vram-estimate model.gguf --ctx 8192\n"
+                "  vram-estimate llama3:8b --gpu rtx-3060 --fit\n"
+                "  vram-estimate model.gguf --engine weightsmith --measure\n"
+                "  vram-estimate ~/models/Qwen3-8B --as q4_k_m --ctx 16384\n"
+                "  vram-estimate --cheat-sheet --format html > sheet.html\n"
+                "  vram-estimate model.gguf --ctx 32768 --kv-type q8_0 --gpu rtx-3060 --must-fit --json",
+    .options = rows,
+    .min_args = 0,
+    .max_args = 1,
+};
+
 int main(int argc, char **argv) {
-    options o = {.batch = DEFAULT_BATCH,
-                 .ubatch = 512,
-                 .flash_attn = "auto",
-                 .caller = "server",
-                 .engine = "llama.cpp",
-                 .format = "text",
-                 .utilization = 0.9,
-                 .gpu_layers = -1,
-                 .cpu_moe_layers = -1,
-                 .fits = true};
-    const ws_option rows[] = {
-        {"ctx", 'c', WS_OPT_INT, &o.ctx, "N", "tokens of context (default: what the model was trained on)", 1,
-         1LL << 31, NULL},
-        {"kv-type", 0, WS_OPT_CHOICE, &o.kv_type, "TYPE", "type of the K and V cache: f16 (default), q8_0, q4_0, ...",
-         0, 0, cache_types},
-        {"cache-type-k", 0, WS_OPT_CHOICE, &o.type_k, "TYPE", "type of the K cache alone (-ctk)", 0, 0, cache_types},
-        {"cache-type-v", 0, WS_OPT_CHOICE, &o.type_v, "TYPE", "type of the V cache alone (-ctv)", 0, 0, cache_types},
-        {"parallel", 0, WS_OPT_INT, &o.parallel, "N", "sequences at a time (-np; default: server 4, others 1)", 1,
-         MAX_SEQUENCES, NULL},
-        {"kv-unified", 0, WS_OPT_FLAG, &o.unified, NULL, "sequences share one cache (default of the server)", 0, 0,
-         NULL},
-        {"no-kv-unified", 0, WS_OPT_FLAG, &o.not_unified, NULL, "each sequence has its part of the cache", 0, 0, NULL},
-        {"batch-size", 'b', WS_OPT_INT, &o.batch, "N", "tokens handed over at a time (default 2048)", 1, 1 << 24, NULL},
-        {"ubatch-size", 0, WS_OPT_INT, &o.ubatch, "N", "tokens computed at a time (-ub; default 512)", 1, 1 << 24,
-         NULL},
-        {"flash-attn", 0, WS_OPT_CHOICE, &o.flash_attn, "on|off|auto", "flash attention (-fa; default auto)", 0, 0,
-         switches},
-        {"swa-full", 0, WS_OPT_FLAG, &o.swa_full, NULL, "sliding-window layers keep the whole context", 0, 0, NULL},
-        {"caller", 0, WS_OPT_CHOICE, &o.caller, "WHO", "who runs the model: server (default), cli, bindings", 0, 0,
-         callers},
-        {"gpu", 0, WS_OPT_TEXT, &o.gpu, "WHAT", "rtx-4090, 24GiB, 2x24GiB, rtx-3090,rtx-3060; auto: what is here", 0, 0,
-         NULL},
-        {"apple", 0, WS_OPT_TEXT, &o.apple, "CHIP-GB", "Apple silicon: m3-16, m4-max-64", 0, 0, NULL},
-        {"cpu", 0, WS_OPT_FLAG, &o.cpu, NULL, "no GPU", 0, 0, NULL},
-        {"n-gpu-layers", 0, WS_OPT_INT, &o.gpu_layers, "N", "layers on the GPUs, the output counts as one (-ngl)", 0,
-         ALL, NULL},
-        {"tensor-split", 0, WS_OPT_TEXT, &o.split, "A,B", "shares of the GPUs (-ts; default: by their memory)", 0, 0,
-         NULL},
-        {"cpu-moe", 0, WS_OPT_FLAG, &o.cpu_moe, NULL, "all experts stay on the CPU", 0, 0, NULL},
-        {"n-cpu-moe", 0, WS_OPT_INT, &o.cpu_moe_layers, "N", "the experts of the first N layers stay on the CPU", 0,
-         ALL, NULL},
-        {"bandwidth", 0, WS_OPT_REAL, &o.bandwidth, "GB/S", "memory bandwidth, for the speed", 0, 1e6, NULL},
-        {"host-bandwidth", 0, WS_OPT_REAL, &o.host_bandwidth, "GB/S", "the same of the CPU's memory (default 51)", 0,
-         1e6, NULL},
-        {"measure", 0, WS_OPT_FLAG, &o.measure, NULL, "measure the bandwidth of this machine's memory and use that", 0,
-         0, NULL},
-        {"as", 0, WS_OPT_TEXT, &o.as, "TYPE", "as if it were quantized to this: q4_k_m, iq4_xs, ...", 0, 0, NULL},
-        {"fit", 0, WS_OPT_FLAG, &o.fit, NULL, "solve for what fits: context, type of the cache, quantization, layers",
-         0, 0, NULL},
-        {"engine", 0, WS_OPT_CHOICE, &o.engine, "WHICH", "llama.cpp (default), vllm, weightsmith (infer)", 0, 0,
-         engines},
-        {"gpu-memory-utilization", 0, WS_OPT_REAL, &o.utilization, "X", "vLLM's share of each card (default 0.9)", 0.05,
-         1, NULL},
-        {"cheat-sheet", 0, WS_OPT_FLAG, &o.cheat_sheet, NULL,
-         "no MODEL: what fits which hardware, for common model sizes", 0, 0, NULL},
-        {"format", 0, WS_OPT_CHOICE, &o.format, "F", "of the cheat sheet: text (default), json, markdown, html", 0, 0,
-         formats},
-        {"must-fit", 0, WS_OPT_FLAG, &o.must_fit, NULL, "exit code 3 when it does not fit", 0, 0, NULL},
-        {"csv", 0, WS_OPT_FLAG, &o.csv, NULL, "one row per device", 0, 0, NULL},
-        {0},
-    };
-    const ws_command cmd = {
-        .tool = "vram-estimate",
-        .synopsis = "MODEL [options]",
-        .summary =
-            "Tell how much memory a model takes when llama.cpp runs it: weights, KV cache, compute buffers, for\n"
-            "each GPU and the host. MODEL is a GGUF file, a folder with a config.json, a config.json, or a name that\n"
-            "Ollama, LM Studio or Jan knows. Only headers are read.",
-        .notes = "Without --gpu, --apple or --cpu: one CUDA GPU without limit that holds all layers. Options carry\n"
-                 "llama.cpp's names, short ones too (-c, -b, -ub, -np, -fa, -ctk, -ctv, -ngl, -ts), and its defaults.\n"
-                 "Exit code 3: --must-fit was given and it does not fit.",
-        .examples = "  vram-estimate model.gguf --ctx 8192\n"
-                    "  vram-estimate llama3:8b --gpu rtx-3060 --fit\n"
-                    "  vram-estimate model.gguf --engine weightsmith --measure\n"
-                    "  vram-estimate ~/models/Qwen3-8B --as q4_k_m --ctx 16384\n"
-                    "  vram-estimate --cheat-sheet --format html > sheet.html\n"
-                    "  vram-estimate model.gguf --ctx 32768 --kv-type q8_0 --gpu rtx-3060 --must-fit --json",
-        .options = rows,
-        .min_args = 0,
-        .max_args = 1,
-    };
     ws_args args;
     ws_error err = {0};
     respell(argc, argv);
