@@ -5,25 +5,19 @@
 
 extern const ws_arch ws_arch_llama, ws_arch_qwen2, ws_arch_qwen3, ws_arch_gemma, ws_arch_gemma2, ws_arch_gemma3,
     ws_arch_phi3, ws_arch_granite, ws_arch_qwen2moe, ws_arch_qwen3moe, ws_arch_olmo2, ws_arch_gpt2, ws_arch_deepseek2,
-    ws_arch_gptoss, ws_arch_bert, ws_arch_nomicbert;
+    ws_arch_gptoss, ws_arch_bert, ws_arch_nomicbert, ws_arch_mistral3, ws_arch_qwen2vl, ws_arch_qwen3vl, ws_arch_glm4,
+    ws_arch_smollm3, ws_arch_commandr, ws_arch_cohere2, ws_arch_phi2, ws_arch_stablelm, ws_arch_starcoder2,
+    ws_arch_seed_oss, ws_arch_exaone4, ws_arch_ernie4_5, ws_arch_olmoe, ws_arch_granitemoe;
 
-static const ws_arch *const registry[] = {&ws_arch_llama,
-                                          &ws_arch_qwen2,
-                                          &ws_arch_qwen3,
-                                          &ws_arch_gemma,
-                                          &ws_arch_gemma2,
-                                          &ws_arch_gemma3,
-                                          &ws_arch_phi3,
-                                          &ws_arch_granite,
-                                          &ws_arch_qwen2moe,
-                                          &ws_arch_qwen3moe,
-                                          &ws_arch_olmo2,
-                                          &ws_arch_gpt2,
-                                          &ws_arch_deepseek2,
-                                          &ws_arch_gptoss,
-                                          &ws_arch_bert,
-                                          &ws_arch_nomicbert,
-                                          NULL};
+static const ws_arch *const registry[] = {
+    &ws_arch_llama,     &ws_arch_qwen2,      &ws_arch_qwen3,      &ws_arch_gemma,
+    &ws_arch_gemma2,    &ws_arch_gemma3,     &ws_arch_phi3,       &ws_arch_granite,
+    &ws_arch_qwen2moe,  &ws_arch_qwen3moe,   &ws_arch_olmo2,      &ws_arch_gpt2,
+    &ws_arch_deepseek2, &ws_arch_gptoss,     &ws_arch_bert,       &ws_arch_nomicbert,
+    &ws_arch_mistral3,  &ws_arch_qwen2vl,    &ws_arch_qwen3vl,    &ws_arch_glm4,
+    &ws_arch_smollm3,   &ws_arch_commandr,   &ws_arch_cohere2,    &ws_arch_phi2,
+    &ws_arch_stablelm,  &ws_arch_starcoder2, &ws_arch_seed_oss,   &ws_arch_exaone4,
+    &ws_arch_ernie4_5,  &ws_arch_olmoe,      &ws_arch_granitemoe, NULL};
 
 const ws_arch *const *ws_arch_all(void) { return registry; }
 
@@ -41,6 +35,10 @@ const ws_arch *ws_arch_by_hf_class(const char *cls) {
 }
 
 bool ws_layer_has_experts(const ws_hparams *hp, uint64_t layer) { return hp->n_expert && layer >= hp->n_dense_lead; }
+
+bool ws_layer_turns(const ws_hparams *hp, uint64_t layer) {
+    return !hp->unturned_period || layer % hp->unturned_period != hp->unturned_period - 1;
+}
 
 bool ws_layer_slides(const ws_hparams *hp, uint64_t layer) {
     return hp->window && hp->sliding_period && layer % hp->sliding_period != hp->sliding_period - 1;
@@ -75,6 +73,7 @@ uint64_t ws_hparams_dim(const ws_hparams *hp, ws_dim dim) {
     case WS_DIM_HALF_ROPE: return hp->n_rot / 2;
     case WS_DIM_HEAD: return hp->head_k;
     case WS_DIM_HEADS: return hp->n_head;
+    case WS_DIM_KV_HEADS: return hp->n_head_kv;
     case WS_DIM_ONE: return 1;
     case WS_DIM_TOKEN_TYPES: return hp->n_token_types;
     case WS_DIM_CTX: return hp->n_ctx_train;

@@ -46,6 +46,7 @@ typedef enum {
     WS_DIM_HALF_ROPE, /* rope dimensions / 2 */
     WS_DIM_HEAD,      /* key length of one head */
     WS_DIM_HEADS,
+    WS_DIM_KV_HEADS,
     WS_DIM_ONE,
     WS_DIM_TOKEN_TYPES, /* first or second text */
     WS_DIM_CTX,         /* positions that have an embedding */
@@ -85,10 +86,12 @@ typedef struct {
 /* A metadata key that convert writes from config.json: "ARCH.suffix"; a suffix "general...." is a key as it is.
  * `config` is a list of alternatives, "a|b|...", of which the first that is there counts. An alternative is a field
  * ("head_dim", "rope_parameters.rope_theta"), a number, or several of them joined from left to right by * / +
- * (quotients are rounded down). Behind a leading "?" the key is not written when its value is 0 or false. */
+ * (quotients are rounded down). Behind a leading "?" the key is not written when its value is 0 or false,
+ * and behind "#" stands a list whose length counts. A key of type STRING has the text itself; one of type ARRAY says which
+ * layers have a window, if the field is there. */
 typedef struct {
     const char *suffix; /* "attention.head_count"; NULL ends a table */
-    ws_kv_type type;    /* U32, F32 or BOOL */
+    ws_kv_type type;    /* U32, F32, BOOL, STRING or ARRAY */
     const char *config;
 } ws_arch_key;
 
@@ -108,15 +111,17 @@ typedef enum { WS_NORM_RMS, WS_NORM_LAYER } ws_norm_kind;
 
 /* How convert finds the vocabulary: the first of the first three that the folder has. */
 enum {
-    WS_VOCAB_SENTENCEPIECE = 1, /* tokenizer.model */
-    WS_VOCAB_LLAMA_JSON = 2,    /* SentencePiece's BPE in a tokenizer.json */
-    WS_VOCAB_BPE = 4,           /* byte-level BPE in a tokenizer.json */
-    WS_VOCAB_PREFIX_KEY = 8,    /* tokenizer_config.json's add_prefix_space comes first */
-    WS_VOCAB_NO_PREFIX = 16,    /* SentencePiece never adds a space */
-    WS_VOCAB_LLAMA_SIZES = 32,  /* families are told by the size of their vocabulary */
-    WS_VOCAB_GEMMA_CODE = 64,   /* ids of CodeGemma's tokens */
-    WS_VOCAB_WORDPIECE = 256,   /* WordPiece in a tokenizer.json */
-    WS_VOCAB_PHI = 128,         /* tokenizer.json's added tokens count, and names do not make a token special */
+    WS_VOCAB_SENTENCEPIECE = 1,  /* tokenizer.model */
+    WS_VOCAB_LLAMA_JSON = 2,     /* SentencePiece's BPE in a tokenizer.json */
+    WS_VOCAB_BPE = 4,            /* byte-level BPE in a tokenizer.json */
+    WS_VOCAB_PREFIX_KEY = 8,     /* tokenizer_config.json's add_prefix_space comes first */
+    WS_VOCAB_NO_PREFIX = 16,     /* SentencePiece never adds a space */
+    WS_VOCAB_LLAMA_SIZES = 32,   /* families are told by the size of their vocabulary */
+    WS_VOCAB_GEMMA_CODE = 64,    /* ids of CodeGemma's tokens */
+    WS_VOCAB_WORDPIECE = 256,    /* WordPiece in a tokenizer.json */
+    WS_VOCAB_PHI = 128,          /* tokenizer.json's added tokens count, and names do not make a token special */
+    WS_VOCAB_GLM = 512,          /* <|endoftext|> and <|user|> end texts and turns, if nothing else does */
+    WS_VOCAB_PREFIX_LAST = 1024, /* add_prefix_space comes last */
 };
 
 enum {
@@ -126,6 +131,8 @@ enum {
     WS_YARN_EXACT = 8,       /* YaRN's ramp begins and ends between dimensions */
     WS_TIED_DROPS_HEAD = 16, /* a tied checkpoint's lm_head is not written */
     WS_ENCODER = 512,        /* every token sees all others; there are no logits */
+    WS_SIDE_BY_SIDE = 2048,  /* without a norm of its own the feed-forward block reads what attention reads */
+    WS_LOGITS_TIMES = 4096,  /* "logit_scale" multiplies logits instead of dividing them */
     WS_POOLS = 1024,         /* may be used for embeddings, pooled as its folder says */
     WS_NO_HEAD_DIM = 64,     /* config.json's head_dim does not count */
     WS_CUT_VOCAB = 128,      /* embeddings of no token are not written */
@@ -143,9 +150,10 @@ typedef struct {
     ws_rope_kind rope;
     ws_activation activation;
     ws_norm_kind norm;
-    uint32_t sliding_period; /* all but the last of so many layers see only a window of keys; 0: none */
-    uint32_t window;         /* when the file does not say */
-    uint32_t odd_layers;     /* a model of so many layers scales attention by hidden size / heads */
+    uint32_t sliding_period;  /* all but the last of so many layers see only a window of keys; 0: none */
+    uint32_t unturned_period; /* the last of so many layers does not turn queries and keys; 0: all do */
+    uint32_t window;          /* when the file does not say */
+    uint32_t odd_layers;      /* a model of so many layers scales attention by hidden size / heads */
 } ws_arch;
 
 const ws_arch *ws_arch_by_name(const char *name, size_t len); /* NULL: unknown */
@@ -166,14 +174,15 @@ typedef struct {
     uint64_t n_dense_lead;           /* the first layers, which have no experts */
     uint64_t q_latent, kv_latent;    /* MLA: lengths of the short vectors; kv_latent != 0 makes it MLA */
     uint64_t head_k_mla, head_v_mla; /* MLA: of the unfolded heads */
-    uint64_t window, sliding_period;
+    uint64_t window, sliding_period, unturned_period;
 
     float norm_eps;
     float attn_scale;                 /* of the products of queries and keys */
     float embd_scale, residual_scale; /* factors, 1 without */
     float logit_scale;                /* logits are divided by it */
     float attn_softcap, logit_softcap;
-    float expert_scale; /* of the chosen experts' weights */
+    float attn_temperature; /* queries grow by it times ln(1 + how often the original context has passed) */
+    float expert_scale;     /* of the chosen experts' weights */
     bool experts_sum_1, experts_sigmoid;
 
     ws_rope_scaling scaling;
@@ -190,8 +199,9 @@ WS_MUST_CHECK ws_status ws_hparams_read(ws_hparams *hp, const ws_arch *arch, con
 /* Value of a symbolic dimension. */
 uint64_t ws_hparams_dim(const ws_hparams *hp, ws_dim dim);
 
-/* Does this layer have experts? Does it see only the last `window` keys? */
+/* Does this layer have experts? Does it turn queries and keys? Does it see only the last `window` keys? */
 bool ws_layer_has_experts(const ws_hparams *hp, uint64_t layer);
+bool ws_layer_turns(const ws_hparams *hp, uint64_t layer);
 bool ws_layer_slides(const ws_hparams *hp, uint64_t layer);
 
 /* Does a model of these sizes have the tensor of this row (in this layer), optional or not? */

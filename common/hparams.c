@@ -210,24 +210,44 @@ static ws_status read_factors(const reader *r, ws_error *err) {
         float *out;
         float min;
     } factors[] = {
-        {"attention.scale", &hp->attn_scale, 0},          {"embedding_scale", &hp->embd_scale, 0},
-        {"residual_scale", &hp->residual_scale, 0},       {"logit_scale", &hp->logit_scale, 0},
-        {"attn_logit_softcapping", &hp->attn_softcap, 0}, {"final_logit_softcapping", &hp->logit_softcap, 0},
+        {"attention.scale", &hp->attn_scale, 0},
+        {"embedding_scale", &hp->embd_scale, 0},
+        {"residual_scale", &hp->residual_scale, 0},
+        {"logit_scale", &hp->logit_scale, 0},
+        {"attn_logit_softcapping", &hp->attn_softcap, 0},
+        {"final_logit_softcapping", &hp->logit_softcap, 0},
+        {"attention.temperature_scale", &hp->attn_temperature, 0},
     };
     for (size_t i = 0; i < sizeof factors / sizeof *factors; i++)
         WS_TRY(read_float(r, factors[i].suffix, factors[i].min, factors[i].out, err));
     if (!(hp->logit_scale > 0)) hp->logit_scale = 1;
+    if (r->arch->traits & WS_LOGITS_TIMES) hp->logit_scale = 1 / hp->logit_scale;
     return WS_OK;
 }
 
 /* ---- the window ---- */
+
+/* Files may list the layers that have a window, which has to be all but every so-manieth. */
+static ws_status check_pattern(const reader *r, ws_error *err) {
+    char key[KEY_BYTES];
+    const ws_kv *kv = find(r, "attention.sliding_window_pattern", key);
+    int64_t slides;
+    if (!kv || kv->type != WS_KV_ARRAY || !r->hp->sliding_period) return WS_OK;
+    for (uint64_t i = 0; i < r->hp->n_layer && i < kv->n; i++)
+        if (!ws_kv_elem_i64(kv, i, &slides) || (slides != 0) != ws_layer_slides(r->hp, i))
+            return ws_fail(err, WS_UNSUPPORTED, "'%s': '%s' is known only with a full layer after each %llu others",
+                           ws_gguf_path(r->g), key, (unsigned long long)r->hp->sliding_period - 1);
+    return WS_OK;
+}
 
 static ws_status read_window(const reader *r, ws_error *err) {
     ws_hparams *hp = r->hp;
     hp->window = r->arch->window;
     hp->sliding_period = r->arch->sliding_period;
     const size_key window = {"attention.sliding_window", &hp->window, OPTIONAL, 0, UINT32_MAX};
-    return hp->sliding_period ? read_size(r, &window, err) : WS_OK;
+    if (hp->sliding_period) WS_TRY(read_size(r, &window, err));
+    hp->unturned_period = hp->sliding_period && !hp->window ? 0 : r->arch->unturned_period;
+    return check_pattern(r, err);
 }
 
 /* ---- rope ---- */
@@ -258,7 +278,7 @@ static ws_status find_scaling(const reader *r, ws_error *err) {
 }
 
 /* YaRN also turns the sizes of cosines and sines: by 1 + 0.1 ln(factor), or, in DeepSeek's version (log_mul), by
- * nothing, but then attention's scale by the square of 1 + log_mul ln(factor). */
+ * nothing, but then attention's scale by the square of 1 + log_mul ln(factor), which Ministral 3 leaves out. */
 static ws_status read_yarn(const reader *r, ws_error *err) {
     ws_hparams *hp = r->hp;
     float log_mul = 0;
@@ -267,6 +287,7 @@ static ws_status read_yarn(const reader *r, ws_error *err) {
     WS_TRY(read_float(r, "rope.scaling.yarn_beta_slow", POSITIVE, &hp->yarn_beta_slow, err));
     WS_TRY(read_float(r, "rope.scaling.yarn_log_multiplier", 0, &log_mul, err));
     const float log_factor = hp->rope_scale > 1 ? logf(hp->rope_scale) : 0;
+    if (log_mul > 0 && !hp->kv_latent) return WS_OK;
     if (log_mul > 0)
         hp->attn_scale *= (1 + log_mul * log_factor) * (1 + log_mul * log_factor);
     else

@@ -37,6 +37,11 @@ static ws_view_source stack(uint64_t n, uint64_t rows, uint64_t columns, ws_view
     return (ws_view_source){.n_dims = 3, .shape = {n, rows, columns}, .view = view};
 }
 
+/* As many dimensions as the result has. */
+static ws_view_source matrix_or_stack(uint32_t n_dims, uint64_t n, uint64_t rows, uint64_t columns, ws_view view) {
+    return n_dims == 2 ? matrix(rows, columns, view) : stack(n, rows, columns, view);
+}
+
 static ws_view_source plus_one(const uint64_t *ne, uint32_t n_dims) {
     ws_view_source s = same(ne, n_dims);
     s.view.add = 1;
@@ -68,10 +73,10 @@ ws_view_source ws_view_make(ws_transform transform, const uint64_t ne[WS_MAX_DIM
     case WS_PERMUTE_HEADS: return permuted(ne, n_dims, hp->n_head);
     case WS_PERMUTE_KV_HEADS: return permuted(ne, n_dims, hp->n_head_kv);
     case WS_ADD_ONE: return plus_one(ne, n_dims);
-    case WS_TRANSPOSE: return n_dims == 2 ? matrix(c, r, turned) : stack(n, c, r, turned);
+    case WS_TRANSPOSE: return matrix_or_stack(n_dims, n, c, r, turned);
     case WS_STACK: return same(ne, 2);
-    case WS_FIRST_HALF: return stack(n, 2 * r, c, (ws_view){.row = c, .column = 1});
-    case WS_SECOND_HALF: return stack(n, 2 * r, c, (ws_view){.first = r * c, .row = c, .column = 1});
+    case WS_FIRST_HALF: return matrix_or_stack(n_dims, n, 2 * r, c, (ws_view){.row = c, .column = 1});
+    case WS_SECOND_HALF: return matrix_or_stack(n_dims, n, 2 * r, c, (ws_view){.first = r * c, .row = c, .column = 1});
     case WS_EVEN_COLUMNS: return matrix(r, 2 * c, (ws_view){.row = 2 * c, .column = 2});
     case WS_ODD_COLUMNS: return matrix(r, 2 * c, (ws_view){.first = 1, .row = 2 * c, .column = 2});
     case WS_TRANSPOSE_EVEN: return stack(n, c, 2 * r, every_other);

@@ -128,7 +128,8 @@ static ws_status read_experts(ws_hparams *hp, const cJSON *config, const char *p
         {"first_k_dense_replace", &hp->n_dense_lead, OPTIONAL},
         {"moe_intermediate_size|intermediate_size", &hp->n_ff_expert, OPTIONAL},
         {"n_shared_experts", &hp->n_expert_shared, OPTIONAL},
-        {"n_shared_experts*moe_intermediate_size|shared_expert_intermediate_size", &hp->n_ff_shared, OPTIONAL},
+        {"n_shared_experts*moe_intermediate_size|shared_expert_intermediate_size|shared_intermediate_size",
+         &hp->n_ff_shared, OPTIONAL},
     };
     WS_TRY(READ_SIZES(fields, config, path, err));
     enum { MOST_EXPERTS = 1 << 16 };
@@ -237,12 +238,38 @@ typedef struct {
     const char *arch, *path;
 } sink;
 
+/* Which layers see a window only: true for each that does. */
+static void put_layer_types(const sink *to, const char *name, const cJSON *types) {
+    bool slides[1024];
+    const size_t n = (size_t)cJSON_GetArraySize(types);
+    for (size_t i = 0; i < n && i < sizeof slides; i++) {
+        const char *type = cJSON_GetStringValue(cJSON_GetArrayItem(types, (int)i));
+        slides[i] = type && strcmp(type, "sliding_attention") == 0;
+    }
+    if (n > 0 && n <= sizeof slides) ws_pairs_put_array(to->pairs, name, WS_KV_BOOL, slides, n);
+}
+
+/* Keys that are no numbers; false for those that are. */
+static bool put_other(const sink *to, const ws_arch_key *k, const char *name, const cJSON *config) {
+    if (k->type == WS_KV_STRING) ws_pairs_put_str(to->pairs, name, k->config);
+    if (k->type == WS_KV_ARRAY && ws_config_find(config, k->config))
+        put_layer_types(to, name, ws_config_find(config, "layer_types"));
+    if (*k->config == '#')
+        ws_pairs_put_u32(to->pairs, name, (uint32_t)cJSON_GetArraySize(ws_config_find(config, k->config + 1)));
+    return k->type == WS_KV_STRING || k->type == WS_KV_ARRAY || *k->config == '#';
+}
+
+/* Keys that do not begin with the architecture's name. */
+static bool is_whole(const char *key) {
+    return strncmp(key, "general.", 8) == 0 || strncmp(key, "tokenizer.", 10) == 0;
+}
+
 static ws_status put_keys(const sink *to, const ws_arch_key *keys, const cJSON *config, ws_error *err) {
     char name[96];
     for (const ws_arch_key *k = keys; k->suffix; k++) {
         double value = 0;
-        const bool whole = strncmp(k->suffix, "general.", 8) == 0;
-        snprintf(name, sizeof name, whole ? "%.0s%s" : "%s.%s", to->arch, k->suffix);
+        snprintf(name, sizeof name, is_whole(k->suffix) ? "%.0s%s" : "%s.%s", to->arch, k->suffix);
+        if (put_other(to, k, name, config)) continue;
         const finding found = find_value(config, k->config, &value);
         if (found == BAD) return fail_number(to->path, config, k->config, "a number", err);
         if (found != FOUND || (*k->config == '?' && value == 0)) continue;
@@ -270,6 +297,16 @@ static const struct {
     {"su", "longrope", NULL, false},
 };
 
+/* Positions of pictures have up to four numbers: how many pairs of a head each one turns. */
+static void put_sections(const sink *to, const cJSON *sections) {
+    char name[96];
+    int32_t pairs[4] = {0};
+    for (int i = 0; i < 4 && i < cJSON_GetArraySize(sections); i++)
+        pairs[i] = (int32_t)cJSON_GetNumberValue(cJSON_GetArrayItem(sections, i));
+    snprintf(name, sizeof name, "%s.rope.dimension_sections", to->arch);
+    if (cJSON_IsArray(sections)) ws_pairs_put_array(to->pairs, name, WS_KV_I32, pairs, 4);
+}
+
 static ws_status put_rope(const sink *to, const cJSON *rope, ws_error *err) {
     char name[96];
     const cJSON *full = get(rope, "full_attention") ? get(rope, "full_attention") : rope;
@@ -281,6 +318,7 @@ static ws_status put_rope(const sink *to, const cJSON *rope, ws_error *err) {
         ws_pairs_put_str(to->pairs, name, scalings[i].written);
         if (scalings[i].keys) WS_TRY(put_keys(to, scalings[i].keys, full, err));
     }
+    put_sections(to, get(rope, "mrope_section"));
     return put_keys(to, freq_keys, rope, err);
 }
 

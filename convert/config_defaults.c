@@ -24,16 +24,18 @@ typedef struct {
     const char *model_type;
     const number_field *fields; /* ended by key == NULL */
     double theta;               /* base of the rotary frequencies */
+    double turned;              /* partial_rotary_factor; 0: none */
     bool heads_divide;          /* a hidden size that the heads do not divide is refused */
 } config_class;
 
 /* What nearly all classes have. */
-#define SHAPE(vocab, hidden, inner, layers, heads, positions, eps)                                                     \
+#define PLAIN(vocab, hidden, inner, layers, heads, positions)                                                          \
     {"vocab_size", vocab, NUMBER}, {"hidden_size", hidden, NUMBER}, {"intermediate_size", inner, NUMBER},              \
-        {"num_hidden_layers", layers, NUMBER}, {"num_attention_heads", heads, NUMBER},                                 \
-        {"max_position_embeddings", positions, NUMBER}, {                                                              \
-        "rms_norm_eps", eps, NUMBER                                                                                    \
+        {"num_hidden_layers", layers, NUMBER}, {"num_attention_heads", heads, NUMBER}, {                               \
+        "max_position_embeddings", positions, NUMBER                                                                   \
     }
+#define SHAPE(vocab, hidden, inner, layers, heads, positions, eps)                                                     \
+    PLAIN(vocab, hidden, inner, layers, heads, positions), { "rms_norm_eps", eps, NUMBER }
 #define KV(n)                                                                                                          \
     { "num_key_value_heads", n, HEADS }
 #define HEAD_DIM(n)                                                                                                    \
@@ -135,6 +137,51 @@ static const number_field deepseek_v3[] = {SHAPE(129280, 7168, 18432, 61, 128, 4
                                            {"num_experts_per_tok", 8, EMPTY},
                                            {"head_dim", 0, ROPE},
                                            {0}};
+static const number_field qwen2_vl[] = {SHAPE(152064, 8192, 29568, 80, 64, 32768, 1e-5), KV(8), {0}};
+static const number_field qwen3_vl[] = {SHAPE(151936, 4096, 22016, 32, 32, 128000, 1e-6), KV(32), HEAD_DIM(128), {0}};
+static const number_field ministral3[] = {
+    SHAPE(131072, 4096, 14336, 34, 32, 262144, 1e-5), {"num_key_value_heads", 8, NUMBER}, HEAD_DIM(128), {0}};
+static const number_field smollm3[] = {SHAPE(128256, 2048, 11008, 36, 16, 32768, 1e-6), KV(4), {0}};
+static const number_field glm4[] = {
+    SHAPE(151552, 4096, 13696, 40, 32, 131072, 1.5625e-7), {"num_key_value_heads", 2, NUMBER}, HEAD_DIM(128), {0}};
+static const number_field seed_oss[] = {SHAPE(155136, 4096, 27648, 64, 80, 524288, 1e-6), KV(8), HEAD_DIM(128), {0}};
+static const number_field exaone4[] = {SHAPE(102400, 4096, 16384, 32, 32, 2048, 1e-5),
+                                       {"num_key_value_heads", 32, NUMBER},
+                                       {"sliding_window", 4096, EMPTY},
+                                       {0}};
+static const number_field ernie4_5[] = {SHAPE(103424, 1024, 3072, 18, 16, 131072, 1e-5), KV(2), HEAD_DIM(128), {0}};
+static const number_field olmoe[] = {SHAPE(50304, 2048, 2048, 16, 16, 4096, 1e-5),
+                                     KV(0),
+                                     {"num_experts_per_tok", 8, NUMBER},
+                                     {"num_experts", 64, NUMBER},
+                                     {0}};
+static const number_field granitemoe[] = {SHAPE(32000, 4096, 11008, 32, 32, 2048, 1e-6),
+                                          KV(0),
+                                          {"num_local_experts", 8, EMPTY},
+                                          {"num_experts_per_tok", 2, EMPTY},
+                                          {"embedding_multiplier", 1, EMPTY},
+                                          {"logits_scaling", 1, EMPTY},
+                                          {"residual_multiplier", 1, EMPTY},
+                                          {"attention_multiplier", 1, EMPTY},
+                                          {0}};
+static const number_field starcoder2[] = {
+    PLAIN(49152, 3072, 12288, 30, 24, 4096), {"num_key_value_heads", 2, NUMBER}, {"norm_epsilon", 1e-5, NUMBER}, {0}};
+static const number_field cohere[] = {PLAIN(256000, 8192, 22528, 40, 64, 8192),
+                                      KV(0),
+                                      {"layer_norm_eps", 1e-5, EMPTY},
+                                      {"logit_scale", 0.0625, EMPTY},
+                                      {0}};
+static const number_field cohere2[] = {PLAIN(256000, 8192, 22528, 40, 64, 8192),
+                                       KV(0),
+                                       {"layer_norm_eps", 1e-5, NUMBER},
+                                       {"logit_scale", 0.0625, NUMBER},
+                                       {"sliding_window", 4096, EMPTY},
+                                       ANY_HEAD,
+                                       {0}};
+static const number_field phi[] = {
+    PLAIN(51200, 2048, 8192, 24, 32, 2048), KV(0), {"layer_norm_eps", 1e-5, NUMBER}, {0}};
+static const number_field stablelm[] = {
+    PLAIN(50304, 2560, 6912, 32, 32, 4096), {"num_key_value_heads", 32, NUMBER}, {"layer_norm_eps", 1e-5, NUMBER}, {0}};
 static const number_field gpt_oss[] = {SHAPE(201088, 2880, 2880, 36, 64, 131072, 1e-5),
                                        KV(8),
                                        HEAD_DIM(64),
@@ -144,25 +191,42 @@ static const number_field gpt_oss[] = {SHAPE(201088, 2880, 2880, 36, 64, 131072,
                                        {0}};
 
 static const config_class classes[] = {
-    {"llama", llama, 1e4, true},
-    {"mistral", mistral, 1e4, false},
-    {"mixtral", mixtral, 1e6, false},
-    {"qwen2", qwen2, 1e4, false},
-    {"qwen3", qwen3, 1e4, false},
-    {"qwen2_moe", qwen2_moe, 1e4, false},
-    {"qwen3_moe", qwen3_moe, 1e4, false},
-    {"gemma", gemma, 1e4, false},
-    {"gemma2", gemma2, 1e4, true},
-    {"gemma3_text", gemma3, 1e6, true},
-    {"phi3", phi3, 1e4, false},
-    {"granite", granite, 1e4, false},
-    {"olmo2", olmo2, 1e4, true},
-    {"gpt2", gpt2, 0, false},
-    {"bert", bert, 0, false},
-    {"nomic_bert", nomic_bert, 1e3, false},
-    {"deepseek_v2", deepseek_v2, 1e4, true},
-    {"deepseek_v3", deepseek_v3, 1e4, false},
-    {"gpt_oss", gpt_oss, 1.5e5, false},
+    {"llama", llama, 1e4, 0, true},
+    {"mistral", mistral, 1e4, 0, false},
+    {"mixtral", mixtral, 1e6, 0, false},
+    {"qwen2", qwen2, 1e4, 0, false},
+    {"qwen3", qwen3, 1e4, 0, false},
+    {"qwen2_moe", qwen2_moe, 1e4, 0, false},
+    {"qwen3_moe", qwen3_moe, 1e4, 0, false},
+    {"gemma", gemma, 1e4, 0, false},
+    {"gemma2", gemma2, 1e4, 0, true},
+    {"gemma3_text", gemma3, 1e6, 0, true},
+    {"phi3", phi3, 1e4, 0, false},
+    {"granite", granite, 1e4, 0, false},
+    {"olmo2", olmo2, 1e4, 0, true},
+    {"gpt2", gpt2, 0, 0, false},
+    {"bert", bert, 0, 0, false},
+    {"nomic_bert", nomic_bert, 1e3, 0, false},
+    {"deepseek_v2", deepseek_v2, 1e4, 0, true},
+    {"deepseek_v3", deepseek_v3, 1e4, 0, false},
+    {"gpt_oss", gpt_oss, 1.5e5, 0, false},
+    {"qwen2_vl_text", qwen2_vl, 1e6, 0, false},
+    {"qwen2_5_vl_text", qwen2_vl, 1e6, 0, false},
+    {"qwen3_vl_text", qwen3_vl, 5e5, 0, false},
+    {"ministral3", ministral3, 1e6, 0, false},
+    {"smollm3", smollm3, 2e6, 0, false},
+    {"glm4", glm4, 1e4, 0.5, false},
+    {"seed_oss", seed_oss, 1e4, 0, false},
+    {"exaone4", exaone4, 1e4, 0, false},
+    {"ernie4_5", ernie4_5, 5e5, 0, false},
+    {"olmoe", olmoe, 1e4, 0, false},
+    {"granitemoe", granitemoe, 1e4, 0, false},
+    {"granitemoeshared", granitemoe, 1e4, 0, false},
+    {"starcoder2", starcoder2, 1e4, 0, false},
+    {"cohere", cohere, 5e5, 0, false},
+    {"cohere2", cohere2, 1e4, 0, true},
+    {"phi", phi, 1e4, 0.5, false},
+    {"stablelm", stablelm, 1e4, 0.25, false},
 };
 
 /* What each kind of rotary scaling must have. */
@@ -277,6 +341,7 @@ static void complete_rope(cJSON *config, const config_class *cls) {
     cJSON *rope = cJSON_IsObject(source) ? cJSON_Duplicate(source, true) : cJSON_CreateObject();
     set_default(rope, "rope_theta", theta ? cJSON_Duplicate(theta, true) : cJSON_CreateNumber(cls->theta));
     if (cJSON_IsNumber(part)) set_default(rope, "partial_rotary_factor", cJSON_Duplicate(part, true));
+    if (cls->turned > 0) set_default(rope, "partial_rotary_factor", cJSON_CreateNumber(cls->turned));
     set_rope_type(rope);
     if (is_stretched(rope_type(rope)) && cJSON_IsNumber(trained))
         cJSON_DeleteItemFromObjectCaseSensitive(rope, "original_max_position_embeddings");
@@ -368,16 +433,11 @@ static void add_plain_names(cJSON *config) {
             set_default(config, names[i].plain, cJSON_Duplicate(get(config, names[i].given), true));
 }
 
-cJSON *ws_config_complete(const cJSON *raw, ws_error *err) {
-    cJSON *config = cJSON_Duplicate(raw, true);
-    if (!config) {
-        ws_fail(err, WS_NOMEM, "out of memory: a copy of config.json");
-        return NULL;
-    }
+static void complete(cJSON *config) {
     const config_class *cls = class_of(config);
     if (!cls || !accepts(cls, config)) {
         gather_rope(config);
-        return config;
+        return;
     }
     if (cls->fields == nomic_bert) add_plain_names(config);
     complete_numbers(config, cls);
@@ -386,5 +446,27 @@ cJSON *ws_config_complete(const cJSON *raw, ws_error *err) {
         complete_rope_sets(config);
     else if (cls->theta > 0)
         complete_rope(config, cls);
+}
+
+/* What a model of several parts says about the one that reads text moves up. */
+static void lift_text(cJSON *config) {
+    cJSON *text = cJSON_DetachItemFromObjectCaseSensitive(config, "text_config");
+    complete(text);
+    while (text->child) {
+        cJSON *item = cJSON_DetachItemViaPointer(text, text->child);
+        cJSON_DeleteItemFromObjectCaseSensitive(config, item->string);
+        cJSON_AddItemToObject(config, item->string, item);
+    }
+    cJSON_Delete(text);
+}
+
+cJSON *ws_config_complete(const cJSON *raw, ws_error *err) {
+    cJSON *config = cJSON_Duplicate(raw, true);
+    if (!config)
+        ws_fail(err, WS_NOMEM, "out of memory: a copy of config.json");
+    else if (cJSON_IsObject(get(config, "text_config")))
+        lift_text(config);
+    else
+        complete(config);
     return config;
 }

@@ -57,20 +57,21 @@ static char *last_component(const char *path, ws_error *err) {
 static void list_known(char *list, size_t size) {
     size_t used = 0;
     list[0] = 0;
-    for (const ws_arch *const *a = ws_arch_all(); *a; a++)
-        for (const char *const *c = (*a)->hf_classes; *c && used < size; c++)
-            used += (size_t)snprintf(list + used, size - used, "%s%s", used ? ", " : "", *c);
+    for (const ws_arch *const *a = ws_arch_all(); *a && used < size; a++)
+        used += (size_t)snprintf(list + used, size - used, "%s%s", used ? ", " : "", (*a)->name);
 }
 
 static ws_status find_arch(ws_source *s, ws_error *err) {
-    const cJSON *names = cJSON_GetObjectItemCaseSensitive(s->raw_config, "architectures");
+    const cJSON *text = cJSON_GetObjectItemCaseSensitive(s->raw_config, "text_config");
+    const cJSON *names = cJSON_GetObjectItemCaseSensitive(text, "architectures");
+    if (!cJSON_IsArray(names)) names = cJSON_GetObjectItemCaseSensitive(s->raw_config, "architectures");
     const char *name = cJSON_GetStringValue(cJSON_GetArrayItem(names, 0));
     if (!name) return ws_fail(err, WS_FORMAT, "'%s/config.json' names no architecture", s->dir);
     s->arch = ws_arch_by_hf_class(name);
     if (s->arch) return WS_OK;
-    char known[1000];
+    char known[512];
     list_known(known, sizeof known);
-    return ws_fail(err, WS_UNSUPPORTED, "'%s/config.json': architecture '%s' is not supported (known: %s)", s->dir,
+    return ws_fail(err, WS_UNSUPPORTED, "'%s/config.json': architecture '%s' is not supported (known are those of %s)", s->dir,
                    ws_show(name, strlen(name)).text, known);
 }
 

@@ -164,6 +164,21 @@ static ws_status run(job *j, ws_error *err) {
     return WS_OK;
 }
 
+/* "Architectures: llama, ...", in lines of the width of the help. */
+static const char *architectures(void) {
+    enum { WIDTH = 96 };
+    static char text[1000] = "Architectures (general.architecture of the file):";
+    size_t len = strlen(text), column = len;
+    for (const ws_arch *const *a = ws_arch_all(); *a && len < sizeof text; a++) {
+        const bool wraps = column + strlen((*a)->name) > WIDTH;
+        column = wraps ? 0 : column;
+        const int n =
+            snprintf(text + len, sizeof text - len, "%c%s%s", wraps ? '\n' : ' ', (*a)->name, a[1] ? "," : ".");
+        len += (size_t)n, column += (size_t)n;
+    }
+    return text;
+}
+
 int main(int argc, char **argv) {
     options o = {0};
     const ws_option rows[] = {
@@ -181,7 +196,7 @@ int main(int argc, char **argv) {
         .synopsis = "MODEL_DIR OUT.gguf [options]",
         .summary = "Write a Hugging Face model folder (safetensors) as a GGUF file. The result is the same, byte for\n"
                    "byte, as that of llama.cpp's convert_hf_to_gguf.py.",
-        .notes = "Architectures: LlamaForCausalLM, MistralForCausalLM.",
+        .notes = architectures(),
         .examples = "  convert SmolLM2-135M-Instruct smollm2.gguf\n"
                     "  convert SmolLM2-135M-Instruct smollm2-q8.gguf --type q8_0",
         .options = rows,

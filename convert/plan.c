@@ -105,8 +105,20 @@ static bool ends_with(const char *s, const char *tail) {
     return n >= n_tail && strcmp(s + n - n_tail, tail) == 0;
 }
 
-/* Tables that older checkpoints carry and everyone computes. */
+/* The names of a model of several parts: those that read text have "language_model." somewhere. */
+static const char *plain_name(const char *name, char *buf, size_t size) {
+    static const char part[] = "language_model.";
+    const char *at = strstr(name, part);
+    if (!at) return name;
+    snprintf(buf, size, "%.*s%s", (int)(at - name), name, at + sizeof part - 1);
+    return buf;
+}
+
+/* Tables that older checkpoints carry and everyone computes, and parts of the model that see or hear. */
 static bool is_ignored(const char *name) {
+    static const char *const senses[] = {"visual.", "vision_", "audio_", "projector."};
+    for (size_t i = 0; i < sizeof senses / sizeof *senses; i++)
+        if (strstr(name, senses[i])) return true;
     return ends_with(name, ".rotary_emb.inv_freq") || ends_with(name, ".attention.bias") ||
            ends_with(name, ".attention.masked_bias");
 }
@@ -347,10 +359,11 @@ static bool is_dropped(const planning *p, const ws_arch_tensor *row) {
 
 static ws_status add_source(planning *p, const ws_st_tensor *src, ws_error *err) {
     place at;
-    bool known = is_ignored(src->name) || is_scales(p, src->name);
-    for (const ws_arch_tensor *t = p->req->arch->tensors; t->gguf && !is_ignored(src->name); t++) {
-        if (!t->hf || !fits(src->name, t->hf, p->req->hp, &at) || !ws_arch_row_applies(t, p->req->hp, at.layer))
-            continue;
+    char buf[512];
+    const char *name = plain_name(src->name, buf, sizeof buf);
+    bool known = is_ignored(name) || is_scales(p, name);
+    for (const ws_arch_tensor *t = p->req->arch->tensors; t->gguf && !is_ignored(name); t++) {
+        if (!t->hf || !fits(name, t->hf, p->req->hp, &at) || !ws_arch_row_applies(t, p->req->hp, at.layer)) continue;
         known = true;
         if (is_dropped(p, t) || ws_view_is_packed(t->transform)) continue;
         WS_TRY(t->transform == WS_STACK ? add_expert(p, t, at, src, err) : add_plain(p, t, at.layer, src, err));

@@ -202,8 +202,20 @@ static void read_model_config(state *s, const cJSON *config, size_t n_vocab) {
         char name[24];
         uint64_t id;
         snprintf(name, sizeof name, "%s_token_id", kinds[k].name);
-        if (s->wanted[k] && ws_json_u64(get(config, name), &id) && id < n_vocab) set_default(&s->ids, (kind)k, id);
+        const cJSON *item = get(config, name);
+        if (!item || cJSON_IsNull(item)) item = get(get(config, "text_config"), name);
+        if (s->wanted[k] && ws_json_u64(item, &id) && id < n_vocab) set_default(&s->ids, (kind)k, id);
     }
+}
+
+static void read_glm(state *s, const cJSON *tokenizer) {
+    static const struct {
+        kind kind;
+        const char *text;
+    } tokens[] = {{EOS, "<|endoftext|>"}, {EOT, "<|user|>"}, {UNK, "<|endoftext|>"}, {BOS, "<|endoftext|>"}};
+    uint64_t id;
+    for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++)
+        if (id_of_added(tokenizer, tokens[i].text, &id)) set_default(&s->ids, tokens[i].kind, id);
 }
 
 void ws_special_tokens_put(ws_pairs *p, const ws_source *source, size_t n_vocab) {
@@ -216,6 +228,7 @@ void ws_special_tokens_put(ws_pairs *p, const ws_source *source, size_t n_vocab)
     if (source->tokenizer) read_tokenizer(&s, source->tokenizer);
     if (s.config) read_config(&s, source->tokenizer, n_vocab);
     read_model_config(&s, source->raw_config, n_vocab);
+    if (source->arch->vocab & WS_VOCAB_GLM) read_glm(&s, source->tokenizer);
     for (size_t i = 0; i < s.ids.n; i++) {
         const kind k = s.ids.order[i];
         if (!kinds[k].id) continue;

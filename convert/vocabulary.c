@@ -228,5 +228,8 @@ ws_status ws_vocabulary_put(ws_pairs *p, const ws_source *s, const char *pre_tok
     if (kinds & WS_VOCAB_GEMMA_CODE) ws_pairs_put_u32(p, "tokenizer.ggml.eot_token_id", GEMMA_EOT);
     if (kinds & WS_VOCAB_NO_PREFIX && has_file(s, "tokenizer.model"))
         ws_pairs_put_bool(p, "tokenizer.ggml.add_space_prefix", false);
+    const cJSON *prefix = get(s->tokenizer_config, "add_prefix_space");
+    if (kinds & WS_VOCAB_PREFIX_LAST && cJSON_IsBool(prefix))
+        ws_pairs_put_bool(p, "tokenizer.ggml.add_space_prefix", cJSON_IsTrue(prefix));
     return ws_pairs_check(p, err);
 }

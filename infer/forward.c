@@ -103,7 +103,11 @@ static void add_tokens(void *ctx, size_t begin, size_t end, int thread) {
 
 /* Over a whole row of heads or over each of them, as the norm's length says. */
 static void norm_heads(const ws_session *s, const ws_norm *norm, float *x, size_t n) {
-    for (size_t i = 0; norm->weight && i < n; i += norm->n) ws_apply_norm(s, norm, x + i, x + i);
+    ws_norm one = *norm;
+    for (size_t i = 0; norm->weight && i < n / norm->n; i++) {
+        one.weight = norm->weight + i % norm->n_heads * norm->n;
+        ws_apply_norm(s, &one, x + i * norm->n, x + i * norm->n);
+    }
 }
 
 static void turn_heads(const ws_session *s, const ws_angles *a, float *x, size_t n_heads, size_t t) {
@@ -113,6 +117,13 @@ static void turn_heads(const ws_session *s, const ws_angles *a, float *x, size_t
         s->rope(x + head * hp->head_k, a->cos + at, a->sin + at, hp->n_rot);
 }
 
+/* Ministral 3: queries grow with the logarithm of the position. */
+static void sharpen(const ws_session *s, float *q, size_t n, size_t t) {
+    const ws_hparams *hp = &s->m->hp;
+    const uint64_t passed = (s->position + t) / hp->n_ctx_original;
+    if (hp->attn_temperature > 0 && passed > 0) s->e.k.scale(q, 1 + hp->attn_temperature * logf(1 + (float)passed), n);
+}
+
 /* Queries and keys are normed and turned to their position; keys and values go into the cache. */
 static void place_tokens(void *ctx, size_t begin, size_t end, int thread) {
     const ws_step *st = ctx;
@@ -120,6 +131,7 @@ static void place_tokens(void *ctx, size_t begin, size_t end, int thread) {
     const ws_layer *l = st->layer;
     const ws_hparams *hp = &s->m->hp;
     const ws_angles *a = ws_layer_slides(hp, st->index) ? &s->sliding : &s->full;
+    const bool turns = ws_layer_turns(hp, st->index);
     const size_t n_q = hp->n_head * hp->head_k, n_k = hp->n_head_kv * hp->head_k, n_v = hp->n_head_kv * hp->head_v;
     (void)thread;
     for (size_t t = begin; t < end; t++) {
@@ -129,8 +141,11 @@ static void place_tokens(void *ctx, size_t begin, size_t end, int thread) {
         ws_add_bias(s, v, l->v.bias, n_v);
         norm_heads(s, &l->q_norm, q, n_q);
         norm_heads(s, &l->k_norm, k, n_k);
-        turn_heads(s, a, q, hp->n_head, t);
-        turn_heads(s, a, k, hp->n_head_kv, t);
+        if (turns) {
+            turn_heads(s, a, q, hp->n_head, t);
+            turn_heads(s, a, k, hp->n_head_kv, t);
+        }
+        sharpen(s, q, n_q, t);
         ws_cache_store(&s->cache, st->index, s->position + t, k, v);
     }
 }
@@ -248,7 +263,7 @@ static void attention_block(ws_session *s, const ws_layer *l, size_t layer) {
 }
 
 static void feed_forward_block(ws_session *s, const ws_layer *l, size_t layer) {
-    norm(s, &l->ffn_norm);
+    if (l->ffn_norm.weight || !(s->m->arch->traits & WS_SIDE_BY_SIDE)) norm(s, &l->ffn_norm);
     if (l->router.w.data)
         ws_experts_run(s, l);
     else

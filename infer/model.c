@@ -39,6 +39,7 @@ typedef struct {
 static const slot model_slots[] = {
     {"token_embd.weight", 0, MATRIX, MODEL(embd)},
     {"output.weight", 0, MATRIX, MODEL(output)},
+    {"output.bias", 0, VECTOR, MODEL(output_bias)},
     {"position_embd.weight", 0, MATRIX, MODEL(positions)},
     {"token_types.weight", 0, MATRIX, MODEL(types)},
     {"token_embd_norm.weight", 0, NORM, MODEL(embd_norm)},
@@ -211,7 +212,7 @@ static void bind_vector(binding *b, const ws_tensor *t, const slot *s, uint8_t *
 
 static void bind_norm(binding *b, const ws_tensor *t, const slot *s, uint8_t *base) {
     ws_norm *to = (ws_norm *)(void *)(base + s->part[0].at);
-    to->weight = copy_vector(b, t), to->n = t->ne[0], to->name = t->name;
+    to->weight = copy_vector(b, t), to->n = t->ne[0], to->n_heads = t->ne[1], to->name = t->name;
 }
 
 static void bind_one(binding *b, const ws_tensor *t, const slot *s, uint8_t *base) {
@@ -258,16 +259,17 @@ static void bind_all(binding *b) {
             complain(b, "tensor '%s' is not part of architecture '%s'", m->gguf->tensors[i].name, m->arch->name);
 }
 
-static bool is_bias(const char *name) {
-    const size_t n = strlen(name);
-    return n > 5 && strcmp(name + n - 5, ".bias") == 0;
+static bool ends_with(const char *s, const char *tail) {
+    const size_t n = strlen(s), n_tail = strlen(tail);
+    return n >= n_tail && strcmp(s + n - n_tail, tail) == 0;
 }
 
-/* Room for every tensor that may become a vector: those of one dimension, and biases of experts. */
+/* Room for every tensor that may become a vector: those of one dimension, biases of experts, norms of heads. */
 static size_t vector_elements(const ws_gguf *g) {
     size_t n = 0;
     for (size_t i = 0; i < g->n_tensors; i++)
-        if (g->tensors[i].n_dims <= 1 || g->tensors[i].ne[1] == 1 || is_bias(g->tensors[i].name))
+        if (g->tensors[i].n_dims <= 1 || g->tensors[i].ne[1] == 1 || ends_with(g->tensors[i].name, ".bias") ||
+            ends_with(g->tensors[i].name, "_norm.weight"))
             n += g->tensors[i].n_elements;
     return n;
 }
@@ -297,7 +299,7 @@ static ws_status bind_tensors(ws_model *m, ws_problem_fn *problem, void *arg, ws
 
 static ws_status find_arch(ws_model *m, ws_error *err) {
     ws_str name;
-    char known[256] = "";
+    char known[512] = "";
     WS_TRY(ws_gguf_need_str(m->gguf, "general.architecture", &name, err));
     m->arch = ws_arch_by_name(name.data, name.len);
     if (m->arch) return WS_OK;

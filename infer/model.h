@@ -16,7 +16,7 @@ typedef struct {
 
 typedef struct {
     const float *weight, *bias;
-    size_t n;
+    size_t n, n_heads; /* elements, and heads that have weights of their own: 1 where all share them */
     const char *name;
 } ws_norm;
 
@@ -48,8 +48,9 @@ typedef struct {
     const ws_arch *arch;
     ws_hparams hp;
     ws_matrix embd, output; /* output: embd again where they are tied */
-    ws_matrix types;        /* an embedding per kind of text, of which the first is used */
-    ws_matrix positions;    /* an embedding per position */
+    const float *output_bias;
+    ws_matrix types;     /* an embedding per kind of text, of which the first is used */
+    ws_matrix positions; /* an embedding per position */
     ws_norm embd_norm, output_norm;
     const float *rope_freqs, *rope_long, *rope_short; /* divisors of the rotary frequencies */
     ws_layer *layers;

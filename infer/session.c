@@ -232,6 +232,7 @@ static void finish_logits(void *ctx, size_t begin, size_t end, int thread) {
     (void)thread;
     for (size_t t = begin; t < end; t++) {
         float *x = st->rows->x + t * st->rows->stride;
+        ws_add_bias(st->s, x, st->s->m->output_bias, hp->n_vocab);
         if (hp->logit_scale != 1) k->scale(x, 1 / hp->logit_scale, hp->n_vocab);
         if (hp->logit_softcap > 0) k->soft_cap(x, 1, hp->logit_softcap, hp->n_vocab);
     }
@@ -250,7 +251,7 @@ ws_status ws_session_logits(ws_session *s, size_t first, size_t n, float *out, w
         return ws_fail(err, WS_USAGE, "logits of tokens %zu to %zu, but %zu were fed", first, first + n, s->n_rows);
     in.x += first * in.stride;
     ws_matmul(&s->e, &p, 1, &in, n);
-    if (hp->logit_scale != 1 || hp->logit_softcap > 0)
+    if (s->m->output_bias || hp->logit_scale != 1 || hp->logit_softcap > 0)
         ws_each_row(&(ws_step){.s = s, .rows = &logits}, n, finish_logits);
     return check_finite(s, first, n, out, err);
 }

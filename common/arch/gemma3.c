@@ -1,7 +1,7 @@
 /* gemma3.c - Gemma 3, text (arXiv 2503.19786): norms on heads, five sliding layers to each full one. */
 #include "rows.h"
 
-static const char *const hf_classes[] = {"Gemma3ForCausalLM", NULL};
+static const char *const hf_classes[] = {"Gemma3ForCausalLM", "Gemma3ForConditionalGeneration", NULL};
 
 static const ws_arch_tensor tensors[] = {
     EMBEDDING,

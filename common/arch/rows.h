@@ -19,6 +19,10 @@ enum { LAYER = WS_PER_LAYER, LAYER_BIAS = WS_PER_LAYER | WS_OPTIONAL };
 /* A norm over the hidden size. */
 #define NORM(hf, gguf, transform) {HF hf ".weight", BLK gguf ".weight", {WS_DIM_EMBD}, transform, LAYER}
 
+/* The same with a bias: layer norms. */
+#define BIASED_NORM(hf, gguf)                                                                                          \
+    NORM(hf, gguf, WS_COPY), {HF hf ".bias", BLK gguf ".bias", {WS_DIM_EMBD}, WS_COPY, LAYER}
+
 #define MATRIX(hf, gguf, n_in, n_out, transform) {HF hf ".weight", BLK gguf ".weight", {n_in, n_out}, transform, LAYER}
 #define BIAS(hf, gguf, n, transform, flags)      {HF hf ".bias", BLK gguf ".bias", {n}, transform, WS_PER_LAYER | (flags)}
 

@@ -19,7 +19,7 @@ logging.disable_progress_bar()
 VOCAB = 2000  # of the SentencePiece models; of byte-level BPE less
 COMMON = dict(hidden_size=128, intermediate_size=192, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
               max_position_embeddings=512, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2, pad_token_id=None)
-PRE = {"bpe": "smollm", "gemma": None, "wordpiece": "jina-v2-en"}  # names of their pre-tokenizers
+PRE = {"bpe": "smollm", "glm": "smollm", "gemma": None, "wordpiece": "jina-v2-en"}  # names of their pre-tokenizers
 ROPE = dict(rope_type="default", rope_theta=10000.0)
 
 
@@ -38,6 +38,10 @@ def gemma(**changes):
                  hidden_activation="gelu_pytorch_tanh") | changes
 
 
+EYES = dict(depth=2, hidden_size=64, num_heads=4, intermediate_size=96, out_hidden_size=128, fullatt_block_indexes=[1])
+GRANITE = small(num_local_experts=6, num_experts_per_tok=3, embedding_multiplier=6.0, attention_multiplier=0.1,
+                residual_multiplier=0.5, logits_scaling=4.0)
+
 # name: (configuration, vocabulary)
 MODELS = {
     "gemma": (lambda: hf.GemmaConfig(**gemma()), "gemma"),
@@ -53,6 +57,44 @@ MODELS = {
     "deepseek2-full": (lambda: hf.DeepseekV2Config(**deepseek(q_lora_rank=None, topk_method="greedy", n_group=1,
                                                               topk_group=1)), "bpe"),
     "deepseek3": (lambda: hf.DeepseekV3Config(**deepseek(q_lora_rank=64, norm_topk_prob=True, scoring_func="sigmoid")), "bpe"),
+    "qwen2vl": (lambda: hf.Qwen2_5_VLConfig(text_config=small(
+        tie_word_embeddings=True, rope_parameters=ROPE | dict(mrope_section=[4, 6, 6])), vision_config=EYES), "bpe"),
+    "qwen3vl": (lambda: hf.Qwen3VLConfig(text_config=small(
+        head_dim=48, rope_parameters=ROPE | dict(mrope_section=[8, 8, 8], mrope_interleaved=True)), vision_config=dict(
+            depth=2, hidden_size=64, num_heads=4, intermediate_size=96, out_hidden_size=128,
+            deepstack_visual_indexes=[0, 1], num_position_embeddings=16)), "bpe"),
+    "gemma3-eyes": (lambda: hf.Gemma3Config(text_config=gemma(num_hidden_layers=7, query_pre_attn_scalar=48, sliding_window=8, rope_parameters=dict(
+        full_attention=ROPE, sliding_attention=ROPE)), vision_config=dict(
+            hidden_size=64, intermediate_size=96, num_hidden_layers=1, num_attention_heads=4, image_size=28, patch_size=14),
+        mm_tokens_per_image=4), "gemma"),
+    "mistral3": (lambda: hf.Mistral3Config(text_config=hf.MistralConfig(**small(head_dim=48)), vision_config=dict(
+        model_type="pixtral", hidden_size=64, intermediate_size=96, num_hidden_layers=1, num_attention_heads=4, head_dim=16)),
+        "bpe"),
+    "ministral3": (lambda: hf.Ministral3Config(**small(head_dim=32, rope_parameters=dict(
+        rope_type="yarn", rope_theta=10000.0, factor=16.0, original_max_position_embeddings=32, beta_fast=32.0, beta_slow=1.0,
+        mscale=1.0, mscale_all_dim=1.0, llama_4_scaling_beta=0.1))), "bpe"),
+    "glm4": (lambda: hf.Glm4Config(**small(head_dim=48, attention_bias=True, rope_parameters=ROPE | dict(
+        partial_rotary_factor=0.5))), "glm"),
+    "smollm3": (lambda: hf.SmolLM3Config(**small(num_hidden_layers=5, tie_word_embeddings=True)), "bpe"),
+    "command-r": (lambda: hf.CohereConfig(**small(tie_word_embeddings=True)), "bpe"),
+    "command-r-plus": (lambda: hf.CohereConfig(**small(tie_word_embeddings=True, use_qk_norm=True)), "bpe"),
+    "cohere2": (lambda: hf.Cohere2Config(**small(tie_word_embeddings=True, num_hidden_layers=5, sliding_window=8)), "bpe"),
+    "phi2": (lambda: hf.PhiConfig(**small(num_key_value_heads=4, intermediate_size=512, rope_parameters=ROPE | dict(
+        partial_rotary_factor=0.5))), "bpe"),
+    "stablelm": (lambda: hf.StableLmConfig(**small(use_qkv_bias=True, rope_parameters=ROPE | dict(
+        partial_rotary_factor=0.25))), "bpe"),
+    "stablelm-parallel": (lambda: hf.StableLmConfig(**small(use_parallel_residual=True, rope_parameters=ROPE | dict(
+        partial_rotary_factor=0.25))), "bpe"),
+    "starcoder2": (lambda: hf.Starcoder2Config(**small(tie_word_embeddings=True)), "bpe"),
+    "seed_oss": (lambda: hf.SeedOssConfig(**small(head_dim=48)), "bpe"),
+    "exaone4": (lambda: hf.Exaone4Config(**small(num_hidden_layers=5, sliding_window=8)), "bpe"),
+    "exaone4-small": (lambda: hf.Exaone4Config(**small(sliding_window=None, layer_types=["full_attention"] * 3, rope_parameters=dict(
+        rope_type="llama3", rope_theta=10000.0, factor=16.0, low_freq_factor=1.0, high_freq_factor=4.0,
+        original_max_position_embeddings=64))), "bpe"),
+    "ernie4_5": (lambda: hf.Ernie4_5Config(**small(vocab_size=VOCAB, head_dim=48, tie_word_embeddings=True)), "gemma"),
+    "olmoe": (lambda: hf.OlmoeConfig(**small(num_experts=6, num_experts_per_tok=3, rms_norm_eps=1e-5)), "bpe"),
+    "granitemoe": (lambda: hf.GraniteMoeConfig(**GRANITE), "bpe"),
+    "granitemoe-shared": (lambda: hf.GraniteMoeSharedConfig(**GRANITE, shared_intermediate_size=96), "bpe"),
     "bert": (lambda: hf.BertConfig(vocab_size=300, hidden_size=128, num_hidden_layers=3, num_attention_heads=4,
                                    intermediate_size=192, max_position_embeddings=64), "wordpiece"),
     "nomicbert": (lambda: hf.NomicBertConfig(vocab_size=300, hidden_size=128, num_hidden_layers=3, num_attention_heads=4,
@@ -103,17 +145,22 @@ def add_vocabulary(folder, kind, spm):
         config = {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "cls_token": "[CLS]", "sep_token": "[SEP]",
                   "unk_token": "[UNK]", "pad_token": "[PAD]", "mask_token": "[MASK]"}
     else:
-        byte_bpe().save(str(folder / "tokenizer.json"))
+        tokenizer = byte_bpe()
+        if kind == "glm":
+            tokenizer.add_special_tokens(["<|endoftext|>", "<|user|>"])
+        tokenizer.save(str(folder / "tokenizer.json"))
         config = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>"}
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
 
 
 def complete_config(folder, config):
-    """Nomic's own files have these fields, and the reference converter wants them."""
-    if config.model_type != "nomic_bert":
-        return
+    """Published files have these fields, and the reference converter wants them."""
     path = folder / "config.json"
     written = json.loads(path.read_text())
+    if config.model_type == "cohere2":
+        path.write_text(json.dumps(written | {"rotary_pct": 1.0}))
+    if config.model_type != "nomic_bert":
+        return
     path.write_text(json.dumps(written | {
         "n_embd": config.hidden_size, "n_layer": config.num_hidden_layers, "n_head": config.num_attention_heads,
         "n_inner": config.intermediate_size, "n_positions": 8192, "activation_function": "swiglu", "causal": False,
@@ -144,8 +191,11 @@ def make(name, folder, spm, seed=0):
     """The folder of a model with weights in bfloat16; returns the model in float32."""
     config, kind = MODELS[name]
     torch.set_num_threads(2)
+    config = config()
     kind_of = hf.AutoModel if kind == "wordpiece" else hf.AutoModelForCausalLM
-    model = kind_of.from_config(config(), attn_implementation="eager").float()
+    if hasattr(config, "vision_config"):
+        kind_of = hf.AutoModelForImageTextToText
+    model = kind_of.from_config(config, attn_implementation="eager").float()
     randomize(model, seed)
     model.tie_weights()
     model.to(torch.bfloat16).save_pretrained(folder)

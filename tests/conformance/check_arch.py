@@ -33,7 +33,7 @@ def infer(args, *command):
 def check_logits(args, name, model, gguf):
     generator = np.random.default_rng(3)
     for n in LENGTHS:
-        ids = generator.integers(3, model.config.vocab_size, n).tolist()
+        ids = generator.integers(3, model.config.get_text_config().vocab_size, n).tolist()
         want = arch_folders.logits(model, ids)
         for kv, tolerance in TOLERANCE.items():
             got = np.array(infer(args, gguf, "--logits", ",".join(map(str, ids)), "--kv-type", kv)["logits"])

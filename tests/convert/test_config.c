@@ -59,6 +59,17 @@ Test(config, missing_fields_get_the_defaults_of_their_class) {
 }
 
 /* A file that the class would refuse is taken as it is: no head_dim, so no key_length. */
+/* Models of several parts: what is said about the one that reads text outranks what is said about all. */
+Test(config, the_part_that_reads_text_counts) {
+    expect_key("{\"model_type\": \"mistral3\", \"hidden_size\": 1, \"text_config\": {\"model_type\": \"mistral\", "
+               "\"hidden_size\": 64, \"vocab_size\": 9}}",
+               "embedding_length=64 feed_forward_length=14336 ");
+    expect_key(
+        "{\"text_config\": {\"model_type\": \"llama\", \"rope_scaling\": {\"type\": \"default\", \"mrope_section\": "
+        "[4, 6, 6]}}}",
+        "attention.head_count_kv=32 rope.freq_base=10000 ");
+}
+
 Test(config, a_refused_file_gets_no_defaults) {
     expect_keys("{\"model_type\": \"other\", \"hidden_size\": 64, \"num_attention_heads\": 4, \"rope_theta\": 5000}",
                 "embedding_length=64 attention.head_count=4 rope.freq_base=5000 general.file_type=1 "

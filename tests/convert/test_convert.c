@@ -127,7 +127,7 @@ static const damage damages[] = {
     {"a list as config", "config.json", NULL, "[]", WS_FORMAT, "config.json' is not a JSON object"},
     {"no architecture", "config.json", "architectures", "a", WS_FORMAT, "names no architecture"},
     {"other architecture", "config.json", "LlamaForCausalLM", "UnheardOfForCausalLM", WS_UNSUPPORTED,
-     "architecture 'UnheardOfForCausalLM' is not supported (known: LlamaForCausalLM, "},
+     "architecture 'UnheardOfForCausalLM' is not supported (known are those of llama, "},
     {"another kind", "config.json", "LlamaForCausalLM", "NomicBertModel\"], \"prenorm\": true, \"x\": [\"",
      WS_UNSUPPORTED, "'prenorm' is true, but only false is supported"},
     {"quantized", "config.json", "\"vocab_size\"",

@@ -126,6 +126,23 @@ Test(plan, all_problems_are_told_at_once) {
     cr_expect_eq(n_lines, 7);
 }
 
+/* What sees and hears is left out, and what reads text is found behind its longer name. */
+Test(plan, models_of_several_parts) {
+    checkpoint c;
+    ws_plan plan;
+    ws_error err = {0};
+    fill(&c);
+    c.tensors[0].name = "model.language_model.embed_tokens.weight";
+    c.tensors[12].name = "language_model.model.norm.weight";
+    add(&c, "model.visual.blocks.0.norm1.weight", WS_ST_BF16, 1, 7, 0);
+    add(&c, "vision_tower.patch_conv.weight", WS_ST_BF16, 2, 7, 7);
+    cr_assert_eq(make(&plan, &c, NULL, false, &err), WS_OK, "%s", err.msg);
+    cr_expect_eq(plan.n, 12);
+    cr_expect_str_eq(plan.item[0].to, "token_embd.weight");
+    cr_expect_str_eq(plan.item[11].to, "output_norm.weight");
+    ws_plan_free(&plan);
+}
+
 /* Blocks without scales, and blocks that are no bytes. */
 Test(plan, packed_tensors_need_both_parts) {
     const ws_hparams hp = {.n_layer = 1,

@@ -13,10 +13,13 @@ static cJSON *parse(const char *json) {
 }
 
 /* "bos=1 add_bos=1 ...": the keys without their common parts. */
-static const char *result(const char *tokenizer, const char *tokenizer_config, const char *config) {
+static const char *result_for(const char *arch, const char *tokenizer, const char *tokenizer_config,
+                              const char *config) {
     static char text[500];
-    ws_source s = {
-        .tokenizer = parse(tokenizer), .tokenizer_config = parse(tokenizer_config), .raw_config = parse(config)};
+    ws_source s = {.arch = ws_arch_by_name(arch, strlen(arch)),
+                   .tokenizer = parse(tokenizer),
+                   .tokenizer_config = parse(tokenizer_config),
+                   .raw_config = parse(config)};
     ws_pairs p = {0};
     ws_special_tokens_put(&p, &s, 10);
     *text = 0;
@@ -33,6 +36,10 @@ static const char *result(const char *tokenizer, const char *tokenizer_config, c
     cJSON_Delete(s.tokenizer_config);
     cJSON_Delete(s.raw_config);
     return text;
+}
+
+static const char *result(const char *tokenizer, const char *tokenizer_config, const char *config) {
+    return result_for("llama", tokenizer, tokenizer_config, config);
 }
 
 #define ADDED                                                                                                          \
@@ -55,6 +62,18 @@ Test(special_tokens, ids_come_from_the_tokenizer_then_from_the_model) {
                      "mask=9");
     cr_expect_str_eq(result("{" ADDED "}", "{\"unk_token\": {\"content\": \"E\"}, \"cls_token\": \"<s>\"}", "{}"),
                      "bos=1 unknown=3");
+    cr_expect_str_eq(result(NULL, NULL,
+                            "{\"bos_token_id\": null, \"eos_token_id\": 3, \"text_config\": "
+                            "{\"bos_token_id\": 4, \"eos_token_id\": 5}}"),
+                     "bos=4 eos=3");
+}
+
+/* GLM's files leave out some of them. */
+Test(special_tokens, glm_fills_in_what_is_missing) {
+    static const char tokenizer[] = "{\"added_tokens\": [{\"id\": 1, \"content\": \"<|endoftext|>\"}, {\"id\": 2, "
+                                    "\"content\": \"<|user|>\"}]}";
+    cr_expect_str_eq(result_for("glm4", tokenizer, NULL, "{\"eos_token_id\": 7}"), "eos=7 eot=2 unknown=1 bos=1");
+    cr_expect_str_eq(result(tokenizer, NULL, "{\"eos_token_id\": 7}"), "eos=7");
 }
 
 Test(special_tokens, flags_of_the_config_count_where_the_post_processor_is_silent) {
