@@ -2,6 +2,7 @@
 
 #include "alloc.h"
 #include "cpu.h"
+#include "escape.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -155,7 +156,11 @@ ws_status ws_cli_parse(const ws_command *cmd, int argc, char **argv, ws_common_o
 int ws_cli_finish(const ws_command *cmd, ws_status status, ws_error *err) {
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == WS_OK)
         status = ws_fail_errno(err, "cannot write to standard output");
-    if (status) fprintf(stderr, "%s: %s\n", cmd->tool, err->msg);
+    if (status) {
+        fprintf(stderr, "%s: ", cmd->tool);
+        ws_escape_put(stderr, err->msg, strlen(err->msg), SIZE_MAX); /* names in it may come from a file */
+        fputc('\n', stderr);
+    }
     if (status == WS_USAGE)
         fprintf(stderr, "Usage: %s %s\n'%s --help' tells more.\n", cmd->tool, cmd->synopsis, cmd->tool);
     return ws_exit_code(status);

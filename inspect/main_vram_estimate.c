@@ -96,7 +96,8 @@ static ws_status settle(ws_est_options *out, const options *o, const ws_blueprin
     const bool server = strcmp(o->caller, "server") == 0;
     if (o->unified && o->not_unified)
         return ws_fail(err, WS_USAGE, "--kv-unified and --no-kv-unified exclude each other");
-    if (!o->ctx && !bp->n_ctx_train) return ws_fail(err, WS_USAGE, "'%s' does not tell its context: give --ctx", path);
+    if (!o->ctx && !bp->n_ctx_train)
+        return ws_fail(err, WS_FORMAT, "'%s' does not say what context it was trained on: give --ctx", path);
     *out = (ws_est_options){
         .n_ctx = o->ctx ? (uint64_t)o->ctx : bp->n_ctx_train,
         .n_batch = (uint64_t)o->batch,

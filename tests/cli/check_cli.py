@@ -14,7 +14,8 @@ import unittest
 
 from bad_files import ARCH, bad_ggufs, bad_safetensors, gguf, info, pair, string
 from cli_case import BIN, MODEL, TEXT, TOOLS, CliCase, run
-from inspect_commands import InspectCommands  # noqa: F401 (unittest finds them here)
+from damaged_headers import DamagedHeaders  # noqa: F401 (unittest finds them here)
+from inspect_commands import InspectCommands  # noqa: F401
 from quantize_commands import Check, QuantizeCommands  # noqa: F401
 
 

@@ -12,8 +12,8 @@ TEXT = Path(__file__).resolve().parents[1] / "model/heldout.txt"
 TOOLS = ["convert", "quantize", "inspect", "vram-estimate", "infer"]
 
 
-def run(tool, *args, **options):
-    return subprocess.run([BIN / tool, *map(str, args)], capture_output=True, timeout=600, **options)
+def run(tool, *args, timeout=600, **options):
+    return subprocess.run([BIN / tool, *map(str, args)], capture_output=True, timeout=timeout, **options)
 
 
 class CliCase(unittest.TestCase):
