@@ -6,19 +6,11 @@
 #ifndef WS_X86_VECTORS_H
 #define WS_X86_VECTORS_H
 
+#include "inline.h"
 #include "kernels.h"
 
 #include <immintrin.h>
 #include <string.h>
-
-#define INLINE static inline __attribute__((always_inline))
-#ifdef WS_SANITIZED /* unrolled and instrumented, this takes compilers many minutes */
-#define UNROLL
-#elif defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
 
 /* Keeps gcc from loading a value again for each of its uses: loads are what these loops have too many of. */
 #define IN_REGISTER(v) __asm__("" : "+v"(v))
@@ -34,9 +26,10 @@ INLINE VI broadcast_32(const void *p) {
 /* ---- quantized rows: 8-bit products, summed in pairs to 16 bits ----
  *
  * maddubs adds two products of an unsigned and a signed byte, at most 2 * q * 127 in magnitude, and saturates at
- * 32767. `adds` such sums fit 16 bits: 8 of q <= 15 (30480), 4 of q <= 31 (31496), 2 of q <= 63 (32004). Quants are
- * shifted to 0..high - low for it, which their sums are corrected for by low * (sum of activations). Wider quants are
- * multiplied as magnitudes with signed activations: two products of 128 * 127 fit 16 bits, a third does not. */
+ * 32767. `adds` such sums fit 16 bits: 8 of q <= 15 (30480), 4 of q <= 31 (31496), 2 of q <= 63 (32004), 1 of q <= 127.
+ * Quants are shifted to 0..high - low for it, which their sums are corrected for by low * (sum of activations). Wider
+ * quants are multiplied as magnitudes with signed activations: two products of 128 * 127 fit 16 bits, a third does not.
+ */
 
 typedef struct {
     bool halves, min;
@@ -141,16 +134,18 @@ INLINE void mul_all(const ws_panel_job *job, const sum_form f) {
     for (; t < job->n_tokens; t++) mul_tile(job, t, WS_TILE, 1, f);
 }
 
-enum { ADDS_4_BIT = 8, ADDS_5_BIT = 4, ADDS_6_BIT = 2 };
+enum { ADDS_4_BIT = 8, ADDS_5_BIT = 4, ADDS_6_BIT = 2, ADDS_7_BIT = 1 };
 #define MUL(name, halves, min, low, adds)                                                                              \
     static void name(const ws_panel_job *job) { mul_all(job, (sum_form){halves, min, low, adds}); }
 MUL(mul_whole_8, false, false, -8, ADDS_4_BIT)
 MUL(mul_whole_16, false, false, -16, ADDS_5_BIT)
+MUL(mul_whole_64, false, false, -64, ADDS_7_BIT)
 MUL(mul_whole_wide, false, false, 0, 0)
 MUL(mul_min_4, false, true, 0, ADDS_4_BIT)
 MUL(mul_min_5, false, true, 0, ADDS_5_BIT)
 MUL(mul_halves_4, true, false, -4, ADDS_5_BIT)
 MUL(mul_halves_32, true, false, -32, ADDS_6_BIT)
+MUL(mul_halves_64, true, false, -64, ADDS_7_BIT)
 MUL(mul_halves_wide, true, false, 0, 0)
 MUL(mul_halves_min, true, true, 0, ADDS_5_BIT)
 #undef MUL
@@ -161,10 +156,11 @@ static void (*panel_product(ws_panel_form form))(const ws_panel_job *job) {
         ws_panel_form form;
         void (*mul)(const ws_panel_job *job);
     } products[] = {
-        {{false, false, -8, 7}, mul_whole_8},        {{false, false, -16, 15}, mul_whole_16},
-        {{false, false, -128, 127}, mul_whole_wide}, {{false, true, 0, 15}, mul_min_4},
-        {{false, true, 0, 31}, mul_min_5},           {{true, false, -4, 27}, mul_halves_4},
-        {{true, false, -32, 31}, mul_halves_32},     {{true, false, -128, 127}, mul_halves_wide},
+        {{false, false, -8, 7}, mul_whole_8},    {{false, false, -16, 15}, mul_whole_16},
+        {{false, false, -64, 63}, mul_whole_64}, {{false, false, -128, 127}, mul_whole_wide},
+        {{false, true, 0, 15}, mul_min_4},       {{false, true, 0, 31}, mul_min_5},
+        {{true, false, -4, 27}, mul_halves_4},   {{true, false, -32, 31}, mul_halves_32},
+        {{true, false, -64, 63}, mul_halves_64}, {{true, false, -128, 127}, mul_halves_wide},
         {{true, true, 0, 31}, mul_halves_min},
     };
     for (size_t i = 0; i < sizeof products / sizeof *products; i++) {

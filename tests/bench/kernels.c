@@ -97,14 +97,16 @@ static bool is_asked_for(const char *name, int argc, char **argv) {
 
 int main(int argc, char **argv) {
     ws_error err;
+    uint32_t flags;
     bench b = {.x = {.stride = N_COLS, .n_cols = N_COLS, .q = {.n_cols = N_COLS}}};
     b.weights = ws_alloc_aligned(LARGE, 1, "weights", &err);
     b.y = ws_alloc_aligned((size_t)N_TOKENS * LARGE / 256, sizeof *b.y, "results", &err);
     b.x.x = ws_alloc_aligned(N_TOKENS * N_COLS, sizeof *b.x.x, "activations", &err);
     b.x.q.cells = ws_alloc_aligned(ws_input_cells(N_TOKENS, N_COLS), sizeof *b.x.q.cells, "activations", &err);
     b.e.panels = ws_alloc_aligned(WS_CHUNK, sizeof *b.e.panels, "panels", &err);
+    if (ws_cpu_flags(&flags, &err)) return fprintf(stderr, "bench_kernels: %s\n", err.msg), 2;
     if (!b.weights || !b.y || !b.x.x || !b.x.q.cells || !b.e.panels || ws_team_open(&b.e.team, 1, &err)) return 1;
-    ws_kernels_init(&b.e.k, ws_cpu_detect());
+    ws_kernels_init(&b.e.k, flags);
     fill(b.weights, LARGE);
     for (size_t i = 0; i < N_TOKENS * N_COLS; i++) b.x.x[i] = (float)(i * 2654435761u % 1000) * 0.002f - 1;
     printf("| type | panels, G/s | decoding, G/s | %d tokens, G/s | 1 token, cache, GB/s | memory, GB/s |\n", N_TOKENS);
