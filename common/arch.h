@@ -23,8 +23,9 @@ typedef enum {
     WS_ODD_COLUMNS,
     WS_TRANSPOSE_EVEN, /* rows of the transposed matrix of every expert: gate and up, interleaved */
     WS_TRANSPOSE_ODD,
-    WS_LATENT_KEYS,   /* of every head of MLA's kv_b: the rows that make keys, transposed */
-    WS_LATENT_VALUES, /* ... and those that make values */
+    WS_BEHIND_PADDING, /* rows behind those of positions that are padding */
+    WS_LATENT_KEYS,    /* of every head of MLA's kv_b: the rows that make keys, transposed */
+    WS_LATENT_VALUES,  /* ... and those that make values */
     /* MXFP4 already, as "..._blocks" (the name in the table) and "..._scales": bits move to where GGUF has them. */
     WS_MXFP4,
     WS_MXFP4_EVEN, /* the even rows: gate and up, interleaved */
@@ -76,7 +77,7 @@ enum {
 };
 
 typedef struct {
-    const char *hf;   /* "model.layers.%u.self_attn.q_proj.weight"; NULL: not in the checkpoint */
+    const char *hf;   /* "model.layers.%u.self_attn.q_proj.weight", "cls.*" (if dropped); NULL: not in the checkpoint */
     const char *gguf; /* "blk.%u.attn_q.weight"; NULL ends the table */
     ws_dim shape[3];  /* as in GGUF: fastest first */
     ws_transform transform;
@@ -87,8 +88,8 @@ typedef struct {
  * `config` is a list of alternatives, "a|b|...", of which the first that is there counts. An alternative is a field
  * ("head_dim", "rope_parameters.rope_theta"), a number, or several of them joined from left to right by * / +
  * (quotients are rounded down). Behind a leading "?" the key is not written when its value is 0 or false,
- * and behind "#" stands a list whose length counts. A key of type STRING has the text itself; one of type ARRAY says which
- * layers have a window, if the field is there. */
+ * and behind "#" stands a list whose length counts. A key of type STRING has the text itself; one of type ARRAY says
+ * which layers have a window, if the field is there. */
 typedef struct {
     const char *suffix; /* "attention.head_count"; NULL ends a table */
     ws_kv_type type;    /* U32, F32, BOOL, STRING or ARRAY */
@@ -99,6 +100,12 @@ typedef struct {
 typedef struct {
     const char *field, *value; /* field == NULL ends a list */
 } ws_arch_demand;
+
+/* Checkpoints of other names: where `from` (behind "^": only at the beginning) stands in a tensor's name, `to` is put.
+ * All are applied in their order. */
+typedef struct {
+    const char *from, *to; /* from == NULL ends a list */
+} ws_arch_rename;
 
 typedef enum { WS_ROPE_NONE, WS_ROPE_INTERLEAVED, WS_ROPE_NEOX } ws_rope_kind;
 typedef enum {
@@ -120,30 +127,34 @@ enum {
     WS_VOCAB_GEMMA_CODE = 64,    /* ids of CodeGemma's tokens */
     WS_VOCAB_WORDPIECE = 256,    /* WordPiece in a tokenizer.json */
     WS_VOCAB_PHI = 128,          /* tokenizer.json's added tokens count, and names do not make a token special */
+    WS_VOCAB_UNIGRAM = 2048,     /* SentencePiece's unigram model, in sentencepiece.bpe.model */
+    WS_VOCAB_TYPES_LAST = 4096,  /* the number of kinds of texts comes last */
     WS_VOCAB_GLM = 512,          /* <|endoftext|> and <|user|> end texts and turns, if nothing else does */
     WS_VOCAB_PREFIX_LAST = 1024, /* add_prefix_space comes last */
 };
 
 enum {
-    WS_OWN_KEYS = 1,         /* `keys` are all keys, in order; none of those that most architectures share */
-    WS_EMBD_SQRT = 2,        /* embeddings are multiplied by sqrt(hidden size) */
-    WS_EXPERTS_SUM_1 = 4,    /* the weights of the chosen experts are scaled to a sum of 1 */
-    WS_YARN_EXACT = 8,       /* YaRN's ramp begins and ends between dimensions */
-    WS_TIED_DROPS_HEAD = 16, /* a tied checkpoint's lm_head is not written */
-    WS_ENCODER = 512,        /* every token sees all others; there are no logits */
-    WS_SIDE_BY_SIDE = 2048,  /* without a norm of its own the feed-forward block reads what attention reads */
-    WS_LOGITS_TIMES = 4096,  /* "logit_scale" multiplies logits instead of dividing them */
-    WS_POOLS = 1024,         /* may be used for embeddings, pooled as its folder says */
-    WS_NO_HEAD_DIM = 64,     /* config.json's head_dim does not count */
-    WS_CUT_VOCAB = 128,      /* embeddings of no token are not written */
-    WS_LATE_NORM = 256,      /* what is named a norm behind attention comes before the feed-forward block */
-    WS_SLIDING_ROPE = 32,    /* sliding layers have a rope base of their own and no scaling */
+    WS_OWN_KEYS = 1,            /* `keys` are all keys, in order; none of those that most architectures share */
+    WS_EMBD_SQRT = 2,           /* embeddings are multiplied by sqrt(hidden size) */
+    WS_EXPERTS_SUM_1 = 4,       /* the weights of the chosen experts are scaled to a sum of 1 */
+    WS_YARN_EXACT = 8,          /* YaRN's ramp begins and ends between dimensions */
+    WS_TIED_DROPS_HEAD = 16,    /* a tied checkpoint's lm_head is not written */
+    WS_ENCODER = 512,           /* every token sees all others; there are no logits */
+    WS_PADDED_POSITIONS = 8192, /* the first positions belong to padding, up to its id */
+    WS_SIDE_BY_SIDE = 2048,     /* without a norm of its own the feed-forward block reads what attention reads */
+    WS_LOGITS_TIMES = 4096,     /* "logit_scale" multiplies logits instead of dividing them */
+    WS_POOLS = 1024,            /* may be used for embeddings, pooled as its folder says */
+    WS_NO_HEAD_DIM = 64,        /* config.json's head_dim does not count */
+    WS_CUT_VOCAB = 128,         /* embeddings of no token are not written */
+    WS_LATE_NORM = 256,         /* what is named a norm behind attention comes before the feed-forward block */
+    WS_SLIDING_ROPE = 32,       /* sliding layers have a rope base of their own and no scaling */
 };
 
 typedef struct {
-    const char *name;              /* general.architecture */
+    const char *name;              /* general.architecture; several kinds of checkpoints may become the same */
     const char *const *hf_classes; /* of config.json's "architectures"; NULL-terminated */
     const ws_arch_tensor *tensors; /* ended by a row with gguf == NULL */
+    const ws_arch_rename *renames; /* or NULL */
     const ws_arch_key *keys;       /* beside those that all architectures have (convert/config.c) */
     const ws_arch_demand *demands; /* or NULL */
     unsigned vocab, traits;
@@ -156,7 +167,7 @@ typedef struct {
     uint32_t odd_layers;      /* a model of so many layers scales attention by hidden size / heads */
 } ws_arch;
 
-const ws_arch *ws_arch_by_name(const char *name, size_t len); /* NULL: unknown */
+const ws_arch *ws_arch_by_name(const char *name, size_t len); /* the first of that name; NULL: unknown */
 const ws_arch *ws_arch_by_hf_class(const char *cls);          /* NULL: unknown */
 const ws_arch *const *ws_arch_all(void);                      /* NULL-terminated, for messages and tests */
 
@@ -171,6 +182,7 @@ typedef struct {
     uint64_t n_expert, n_expert_used, n_ff_expert, n_ff_shared, n_expert_shared;
     uint64_t n_expert_group, n_group_used; /* experts of so many of the groups may be chosen; at most 1: all may */
     uint64_t n_token_types;
+    uint64_t n_padding;              /* of a checkpoint: the first positions, which no token has */
     uint64_t n_dense_lead;           /* the first layers, which have no experts */
     uint64_t q_latent, kv_latent;    /* MLA: lengths of the short vectors; kv_latent != 0 makes it MLA */
     uint64_t head_k_mla, head_v_mla; /* MLA: of the unfolded heads */
@@ -206,6 +218,13 @@ bool ws_layer_slides(const ws_hparams *hp, uint64_t layer);
 
 /* Does a model of these sizes have the tensor of this row (in this layer), optional or not? */
 bool ws_arch_row_applies(const ws_arch_tensor *row, const ws_hparams *hp, uint64_t layer);
+
+/* The name of a checkpoint's tensor as the table has it. Longer ones are cut: no table has them. */
+enum { WS_ARCH_NAME = 256 };
+void ws_arch_plain_name(const ws_arch *arch, const char *name, char plain[WS_ARCH_NAME]);
+
+/* Is it a table that everyone computes, or part of what sees or hears? */
+bool ws_arch_ignores(const char *name);
 
 /* ... and does its GGUF file (where a tensor has one form, and dropped ones are not)? */
 bool ws_arch_row_in_file(const ws_arch_tensor *row, const ws_hparams *hp, uint64_t layer);

@@ -72,6 +72,12 @@ ws_view_source ws_view_make(ws_transform transform, const uint64_t ne[WS_MAX_DIM
     case WS_COPY: return same(ne, n_dims);
     case WS_PERMUTE_HEADS: return permuted(ne, n_dims, hp->n_head);
     case WS_PERMUTE_KV_HEADS: return permuted(ne, n_dims, hp->n_head_kv);
+    case WS_BEHIND_PADDING: {
+        ws_view_source s = same(ne, n_dims);
+        s.shape[0] += hp->n_padding;
+        s.view.first = hp->n_padding * c;
+        return s;
+    }
     case WS_ADD_ONE: return plus_one(ne, n_dims);
     case WS_TRANSPOSE: return matrix_or_stack(n_dims, n, c, r, turned);
     case WS_STACK: return same(ne, 2);

@@ -160,9 +160,10 @@ ws_status ws_config_hparams(ws_hparams *hp, const ws_arch *arch, const cJSON *co
         {"intermediate_size|n_inner|hidden_dim|n_embd*4", &hp->n_ff, NEEDED},
         {"num_attention_heads|n_head|n_heads", &hp->n_head, NEEDED},
         {"vocab_size", &hp->n_vocab, NEEDED},
-        {"head_dim|hidden_size/num_attention_heads|n_embd/n_head", &hp->head_k, NEEDED},
+        {"head_dim|hidden_size/num_attention_heads|n_embd/n_head|dim/n_heads", &hp->head_k, NEEDED},
         {"max_position_embeddings|n_ctx|n_positions", &hp->n_ctx_train, OPTIONAL},
         {"type_vocab_size", &hp->n_token_types, OPTIONAL},
+        {"n_padding", &hp->n_padding, OPTIONAL},
     };
     const bool no_head_dim = arch->traits & WS_NO_HEAD_DIM;
     WS_TRY(READ_SIZES(fields, config, path, err));

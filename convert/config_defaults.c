@@ -96,6 +96,23 @@ static const number_field bert[] = {
     {"vocab_size", 30522, NUMBER},       {"hidden_size", 768, NUMBER},        {"num_hidden_layers", 12, NUMBER},
     {"num_attention_heads", 12, NUMBER}, {"intermediate_size", 3072, NUMBER}, {"max_position_embeddings", 512, NUMBER},
     {"type_vocab_size", 2, NUMBER},      {"layer_norm_eps", 1e-12, NUMBER},   {0}};
+static const number_field roberta[] = {PLAIN(50265, 768, 3072, 12, 12, 512),
+                                       {"type_vocab_size", 2, NUMBER},
+                                       {"layer_norm_eps", 1e-12, NUMBER},
+                                       {"pad_token_id", 1, EMPTY},
+                                       {0}};
+static const number_field xlm_roberta[] = {PLAIN(30522, 768, 3072, 12, 12, 512),
+                                           {"type_vocab_size", 2, NUMBER},
+                                           {"layer_norm_eps", 1e-12, NUMBER},
+                                           {"pad_token_id", 1, EMPTY},
+                                           {0}};
+static const number_field distilbert[] = {{"vocab_size", 30522, NUMBER},
+                                          {"max_position_embeddings", 512, NUMBER},
+                                          {"n_layers", 6, NUMBER},
+                                          {"n_heads", 12, NUMBER},
+                                          {"dim", 768, NUMBER},
+                                          {"hidden_dim", 3072, NUMBER},
+                                          {0}};
 static const number_field nomic_bert[] = {{"vocab_size", 30528, NUMBER},
                                           {"hidden_size", 768, NUMBER},
                                           {"num_hidden_layers", 12, NUMBER},
@@ -206,6 +223,9 @@ static const config_class classes[] = {
     {"olmo2", olmo2, 1e4, 0, true},
     {"gpt2", gpt2, 0, 0, false},
     {"bert", bert, 0, 0, false},
+    {"roberta", roberta, 0, 0, false},
+    {"xlm-roberta", xlm_roberta, 0, 0, false},
+    {"distilbert", distilbert, 0, 0, false},
     {"nomic_bert", nomic_bert, 1e3, 0, false},
     {"deepseek_v2", deepseek_v2, 1e4, 0, true},
     {"deepseek_v3", deepseek_v3, 1e4, 0, false},
@@ -291,13 +311,17 @@ static double value_of(const config_class *cls, const cJSON *config, const char 
     return 0;
 }
 
+static const char *heads_field(const config_class *cls) {
+    return cls->fields == gpt2 ? "n_head" : cls->fields == distilbert ? "n_heads" : "num_attention_heads";
+}
+
 /* Would the class accept the file? If not, the reference falls back to the file as it is, without defaults. */
 static bool accepts(const config_class *cls, const cJSON *config) {
     for (const number_field *f = cls->fields; f->key; f++) {
         const cJSON *item = get(config, f->key);
         if (item && !cJSON_IsNumber(item) && !(cJSON_IsNull(item) && f->kind != NUMBER)) return false;
     }
-    const double heads = value_of(cls, config, cls->fields == gpt2 ? "n_head" : "num_attention_heads");
+    const double heads = value_of(cls, config, heads_field(cls));
     if (heads < 1 || (cls->heads_divide && fmod(value_of(cls, config, "hidden_size"), heads) != 0)) return false;
     const cJSON *rope = rope_source(config);
     const char *type = rope_type(rope);

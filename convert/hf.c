@@ -58,7 +58,8 @@ static void list_known(char *list, size_t size) {
     size_t used = 0;
     list[0] = 0;
     for (const ws_arch *const *a = ws_arch_all(); *a && used < size; a++)
-        used += (size_t)snprintf(list + used, size - used, "%s%s", used ? ", " : "", (*a)->name);
+        if (ws_arch_by_name((*a)->name, strlen((*a)->name)) == *a)
+            used += (size_t)snprintf(list + used, size - used, "%s%s", used ? ", " : "", (*a)->name);
 }
 
 static ws_status find_arch(ws_source *s, ws_error *err) {
@@ -71,8 +72,8 @@ static ws_status find_arch(ws_source *s, ws_error *err) {
     if (s->arch) return WS_OK;
     char known[512];
     list_known(known, sizeof known);
-    return ws_fail(err, WS_UNSUPPORTED, "'%s/config.json': architecture '%s' is not supported (known are those of %s)", s->dir,
-                   ws_show(name, strlen(name)).text, known);
+    return ws_fail(err, WS_UNSUPPORTED, "'%s/config.json': architecture '%s' is not supported (known are those of %s)",
+                   s->dir, ws_show(name, strlen(name)).text, known);
 }
 
 static ws_status refuse_quantized(const ws_source *s, ws_error *err) {
@@ -104,6 +105,17 @@ static ws_status check_demands(const ws_source *s, ws_error *err) {
     return WS_OK;
 }
 
+/* RoBERTa's positions begin behind the id of padding. */
+static void count_padding(const ws_source *s) {
+    uint64_t id, n;
+    cJSON *positions = cJSON_GetObjectItemCaseSensitive(s->config, "max_position_embeddings");
+    if (!(s->arch->traits & WS_PADDED_POSITIONS) || !ws_json_u64(positions, &n) ||
+        !ws_json_u64(cJSON_GetObjectItemCaseSensitive(s->config, "pad_token_id"), &id) || id >= n)
+        return;
+    cJSON_SetNumberValue(positions, (double)(n - id - 1));
+    cJSON_AddNumberToObject(s->config, "n_padding", (double)id + 1);
+}
+
 static ws_status read_config(ws_source *s, ws_error *err) {
     WS_TRY(ws_source_json(&s->raw_config, s, "config.json", err));
     if (!s->raw_config)
@@ -113,6 +125,7 @@ static ws_status read_config(ws_source *s, ws_error *err) {
     WS_TRY(refuse_quantized(s, err));
     s->config = ws_config_complete(s->raw_config, err);
     if (!s->config) return WS_NOMEM;
+    count_padding(s);
 
     ws_error ignored = {0}; /* a broken generation_config.json is as good as none */
     const ws_status generation = ws_source_json(&s->generation, s, "generation_config.json", &ignored);

@@ -170,12 +170,13 @@ static const char *architectures(void) {
     static char text[1000] = "Architectures (general.architecture of the file):";
     size_t len = strlen(text), column = len;
     for (const ws_arch *const *a = ws_arch_all(); *a && len < sizeof text; a++) {
+        if (ws_arch_by_name((*a)->name, strlen((*a)->name)) != *a) continue;
         const bool wraps = column + strlen((*a)->name) > WIDTH;
         column = wraps ? 0 : column;
-        const int n =
-            snprintf(text + len, sizeof text - len, "%c%s%s", wraps ? '\n' : ' ', (*a)->name, a[1] ? "," : ".");
+        const int n = snprintf(text + len, sizeof text - len, "%c%s%s", wraps ? '\n' : ' ', (*a)->name, ",");
         len += (size_t)n, column += (size_t)n;
     }
+    text[strlen(text) - 1] = '.';
     return text;
 }
 

@@ -72,10 +72,11 @@ typedef struct {
     uint64_t layer, expert;
 } place;
 
-/* Does the name fit the pattern, in which "%u" stands for a layer and "%x" for an expert? */
+/* Does the name fit the pattern, in which "%u" stands for a layer, "%x" for an expert and "*" for any rest? */
 static bool fits(const char *name, const char *pattern, const ws_hparams *hp, place *at) {
     *at = (place){0};
     for (; *pattern; pattern++) {
+        if (*pattern == '*') return true;
         if (*pattern != '%') {
             if (*name++ != *pattern) return false;
             continue;
@@ -103,24 +104,6 @@ static void fill_in(char *out, size_t size, const char *pattern, place at) {
 static bool ends_with(const char *s, const char *tail) {
     const size_t n = strlen(s), n_tail = strlen(tail);
     return n >= n_tail && strcmp(s + n - n_tail, tail) == 0;
-}
-
-/* The names of a model of several parts: those that read text have "language_model." somewhere. */
-static const char *plain_name(const char *name, char *buf, size_t size) {
-    static const char part[] = "language_model.";
-    const char *at = strstr(name, part);
-    if (!at) return name;
-    snprintf(buf, size, "%.*s%s", (int)(at - name), name, at + sizeof part - 1);
-    return buf;
-}
-
-/* Tables that older checkpoints carry and everyone computes, and parts of the model that see or hear. */
-static bool is_ignored(const char *name) {
-    static const char *const senses[] = {"visual.", "vision_", "audio_", "projector."};
-    for (size_t i = 0; i < sizeof senses / sizeof *senses; i++)
-        if (strstr(name, senses[i])) return true;
-    return ends_with(name, ".rotary_emb.inv_freq") || ends_with(name, ".attention.bias") ||
-           ends_with(name, ".attention.masked_bias");
 }
 
 /* ---- shapes and types ---- */
@@ -359,10 +342,10 @@ static bool is_dropped(const planning *p, const ws_arch_tensor *row) {
 
 static ws_status add_source(planning *p, const ws_st_tensor *src, ws_error *err) {
     place at;
-    char buf[512];
-    const char *name = plain_name(src->name, buf, sizeof buf);
-    bool known = is_ignored(name) || is_scales(p, name);
-    for (const ws_arch_tensor *t = p->req->arch->tensors; t->gguf && !is_ignored(name); t++) {
+    char name[WS_ARCH_NAME];
+    ws_arch_plain_name(p->req->arch, src->name, name);
+    bool known = ws_arch_ignores(name) || is_scales(p, src->name);
+    for (const ws_arch_tensor *t = p->req->arch->tensors; t->gguf && !ws_arch_ignores(name); t++) {
         if (!t->hf || !fits(name, t->hf, p->req->hp, &at) || !ws_arch_row_applies(t, p->req->hp, at.layer)) continue;
         known = true;
         if (is_dropped(p, t) || ws_view_is_packed(t->transform)) continue;

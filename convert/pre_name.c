@@ -17,39 +17,50 @@
 #define LOWER      "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
 #define UPPER      "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
 #define EAST_ASIAN "[\xe4\xb8\x80-\xe9\xbe\xa5\xe0\xa0\x80-\xe4\xb8\x80\xea\xb0\x80-\xed\x9f\xbf]+"
-#define HAN_KANA   "[\xe4\xb8\x80-\xe9\xbe\xa5\xe3\x81\x80-\xe3\x82\x9f\xe3\x82\xa0-\xe3\x83\xbf]+"
+#define QWEN2      "/" CONTRACTED "|[^\\r\\n\\p{L}\\p{N}]?" LETTERS "+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" SPACES "/"
+#define LLAMA3                                                                                                         \
+    "/" CONTRACTED "|[^\\r\\n\\p{L}\\p{N}]?" LETTERS "+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" SPACES "/"
+#define HAN_KANA "[\xe4\xb8\x80-\xe9\xbe\xa5\xe3\x81\x80-\xe3\x82\x9f\xe3\x82\xa0-\xe3\x83\xbf]+"
 
 static const struct {
     const char *rules, *name;
+    const char *arch; /* only in its models, which have another name for rules that many share; NULL: in all */
 } known[] = {
-    {"words", "gpt-2"},
-    {"normalizer BertNormalizer > BertPreTokenizer", "jina-v2-en"}, /* the reference's name for BERT's, too */
-    {"digit > words", "smollm"},
-    {"ignore merges > /" CONTRACTED "|[^\\r\\n\\p{L}\\p{N}]?" LETTERS
-     "+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" SPACES "/",
-     "llama-bpe"},
-    {"/" CONTRACTED "|[^\\r\\n\\p{L}\\p{N}]?" LETTERS "+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" SPACES "/",
-     "smaug-bpe"},
-    {"/" CONTRACTED "|[^\\r\\n\\p{L}\\p{N}]?" LETTERS "+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" SPACES "/", "qwen2"},
+    {"words", "roberta-bpe", "bert"},
+    {"words", "phi-2", "phi2"},
+    {"words", "olmo", "olmoe"},
+    {"words", "exaone4", "exaone4"},
+    {"words", "gpt-2", NULL},
+    {"normalizer BertNormalizer > BertPreTokenizer", "jina-v2-en", NULL}, /* the reference's name for BERT's, too */
+    {"digit > words", "starcoder", "starcoder2"},
+    {"digit > words", "command-r", "command-r"},
+    {"digit > words", "command-r", "cohere2"},
+    {"digit > words", "smollm", NULL},
+    {"ignore merges > " LLAMA3, "glm4", "glm4"},
+    {LLAMA3, "glm4", "glm4"},
+    {"ignore merges > " LLAMA3, "llama-bpe", NULL},
+    {LLAMA3, "smaug-bpe", NULL},
+    {QWEN2, "stablelm2", "stablelm"},
+    {QWEN2, "qwen2", NULL},
     {"/" CONTRACTED "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*" SPACES "/",
-     "qwen35"},
+     "qwen35", NULL},
     {"/[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER
      "*|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" SPACES "/",
-     "tekken"},
+     "tekken", NULL},
     {"ignore merges > /[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER
      "*|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" SPACES "/",
-     "tekken"},
+     "tekken", NULL},
     {"/[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+" CONTRACTED "?|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER "*" CONTRACTED
      "?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" SPACES "/",
-     "gpt-4o"},
+     "gpt-4o", NULL},
     {"/" CONTRACTED "|[^\r\n\\p{L}\\p{N}]?" LETTERS
      "+|\\p{N}{1}| ?[^\\s\\p{L}\\p{N}\r\n]+|\\s*[\r\n]+|\\s+(?!\\S)|\\s+/",
-     "seed-coder"},
-    {"/[\r\n]/ > /\\s?\\p{L}+/ > /\\s?\\p{P}+/ > /" EAST_ASIAN "/ > digit", "deepseek-coder"},
+     "seed-coder", NULL},
+    {"/[\r\n]/ > /\\s?\\p{L}+/ > /\\s?\\p{P}+/ > /" EAST_ASIAN "/ > digit", "deepseek-coder", NULL},
     {"/\\p{N}{1,3}/ > /" HAN_KANA
      "/ > /[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?"
      "[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+/",
-     "deepseek-v3"},
+     "deepseek-v3", NULL},
 };
 
 /* ---- the file's rules as text ---- */
@@ -131,7 +142,8 @@ ws_status ws_pre_name_check(const char *name, ws_error *err) {
                    ws_show(name, strlen(name)).text, list);
 }
 
-ws_status ws_pre_name(const char **out, const cJSON *tokenizer, const char *chosen, const char *path, ws_error *err) {
+ws_status ws_pre_name(const char **out, const ws_arch *arch, const cJSON *tokenizer, const char *chosen,
+                      const char *path, ws_error *err) {
     *out = chosen;
     if (chosen) return WS_OK;
     rules r = {.len = 0};
@@ -140,7 +152,7 @@ ws_status ws_pre_name(const char **out, const cJSON *tokenizer, const char *chos
     const cJSON *pre = get(tokenizer, "pre_tokenizer");
     if (cJSON_IsObject(pre)) add_pre_tokenizer(&r, pre, 0);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(known[i].rules, r.text) == 0) {
+        if (strcmp(known[i].rules, r.text) == 0 && (!known[i].arch || strcmp(known[i].arch, arch->name) == 0)) {
             *out = known[i].name;
             return WS_OK;
         }

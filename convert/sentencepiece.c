@@ -99,3 +99,38 @@ ws_status ws_sentencepiece_parse(ws_piece **out, size_t *n, const uint8_t *data,
     }
     return st;
 }
+
+/* ---- how texts are prepared ---- */
+
+/* message TrainerSpec { ModelType model_type = 3 [default = UNIGRAM (1)]; ... } */
+static void read_trainer(ws_piece_rules *rules, ws_cursor c) {
+    field f;
+    while (next_field(&c, &f))
+        if (f.number == 3 && f.wire == VARINT) rules->unigram = f.value == 1;
+}
+
+/* message NormalizerSpec { bytes precompiled_charsmap = 2; bool add_dummy_prefix = 3 [default = true];
+ * bool remove_extra_whitespaces = 4 [default = true]; ... } */
+static void read_normalizer(ws_piece_rules *rules, ws_cursor c) {
+    field f;
+    while (next_field(&c, &f)) {
+        if (f.number == 2 && f.wire == BYTES)
+            rules->charsmap = (ws_str){(const char *)f.bytes.at, ws_left(&f.bytes)};
+        else if (f.number == 3 && f.wire == VARINT)
+            rules->add_prefix = f.value != 0;
+        else if (f.number == 4 && f.wire == VARINT)
+            rules->merge_spaces = f.value != 0;
+    }
+}
+
+ws_status ws_sentencepiece_rules(ws_piece_rules *out, const uint8_t *data, size_t size, const char *what,
+                                 ws_error *err) {
+    ws_cursor c = {data, data + size, false};
+    field f;
+    *out = (ws_piece_rules){.unigram = true, .add_prefix = true, .merge_spaces = true};
+    while (next_field(&c, &f)) {
+        if (f.number == 2 && f.wire == BYTES) read_trainer(out, f.bytes);
+        if (f.number == 3 && f.wire == BYTES) read_normalizer(out, f.bytes);
+    }
+    return c.bad ? ws_fail(err, WS_FORMAT, "'%s' is not a SentencePiece model", what) : WS_OK;
+}

@@ -24,4 +24,13 @@ typedef struct {
 WS_MUST_CHECK ws_status ws_sentencepiece_parse(ws_piece **out, size_t *n, const uint8_t *data, size_t size,
                                                const char *what, ws_error *err);
 
+/* How a text is prepared, and whether the model is a unigram model. */
+typedef struct {
+    bool unigram, add_prefix, merge_spaces;
+    ws_str charsmap; /* rewriting of characters, compiled; points into the parsed bytes */
+} ws_piece_rules;
+
+WS_MUST_CHECK ws_status ws_sentencepiece_rules(ws_piece_rules *out, const uint8_t *data, size_t size, const char *what,
+                                               ws_error *err);
+
 #endif

@@ -31,6 +31,11 @@ char *ws_token_spaced(const char *text, ws_error *err);
 /* From tokenizer.model with added_tokens.json and tokenizer_config.json; n_vocab tokens in all. */
 WS_MUST_CHECK ws_status ws_tokens_sentencepiece(ws_tokens *t, const ws_source *s, size_t n_vocab, ws_error *err);
 
+/* The model of a sentencepiece.bpe.model, whose bytes are in the caller's `data`; at least n_vocab tokens. They are in
+ * the order that transformers give XLM-RoBERTa's: <s>, <pad>, </s>, <unk>, then the model's from its fourth on. */
+WS_MUST_CHECK ws_status ws_tokens_unigram(ws_tokens *t, const uint8_t *data, size_t size, const char *path,
+                                          size_t n_vocab, ws_error *err);
+
 /* The same for Phi 3: names make no token special, user-defined tokens keep their text, and tokenizer.json's added
  * tokens come last. */
 WS_MUST_CHECK ws_status ws_tokens_phi(ws_tokens *t, const ws_source *s, size_t n_vocab, ws_error *err);

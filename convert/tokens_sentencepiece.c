@@ -110,6 +110,32 @@ ws_status ws_tokens_sentencepiece(ws_tokens *t, const ws_source *s, size_t n_voc
     return read_decoder(t, s, err);
 }
 
+/* ---- XLM-RoBERTa ---- */
+
+static ws_status set_first_four(ws_tokens *t, ws_error *err) {
+    static const char *const first[] = {"<s>", "<pad>", "</s>", "<unk>"};
+    for (size_t i = 0; i < 4; i++) {
+        WS_TRY(ws_tokens_set(t, i, first[i], strlen(first[i]), i < 3 ? WS_TOKEN_CONTROL : WS_TOKEN_UNKNOWN, err));
+        t->score[i] = 0;
+    }
+    return WS_OK;
+}
+
+ws_status ws_tokens_unigram(ws_tokens *t, const uint8_t *data, size_t size, const char *path, size_t n_vocab,
+                            ws_error *err) {
+    size_t n_pieces;
+    ws_piece *pieces;
+    WS_TRY(ws_sentencepiece_parse(&pieces, &n_pieces, data, size, path, err));
+    ws_status st = set_pieces(t, pieces, n_pieces, n_vocab > n_pieces ? n_vocab : n_pieces, err);
+    free(pieces);
+    if (st) return st;
+    if (t->n < 4) return ws_fail(err, WS_FORMAT, "'%s' has %zu tokens only", path, t->n);
+    memmove(t->text + 4, t->text + 3, (t->n - 4) * sizeof *t->text);
+    memmove(t->type + 4, t->type + 3, (t->n - 4) * sizeof *t->type);
+    memmove(t->score + 4, t->score + 3, (t->n - 4) * sizeof *t->score);
+    return set_first_four(t, err);
+}
+
 /* ---- Phi 3 ---- */
 
 static ws_status set_phi_token(ws_tokens *t, uint64_t id, const char *text, const cJSON *entry, ws_error *err) {

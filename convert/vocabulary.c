@@ -5,6 +5,7 @@
 #include "config.h"
 #include "file.h"
 #include "pre_name.h"
+#include "sentencepiece.h"
 #include "special_tokens.h"
 #include "tokens.h"
 
@@ -137,7 +138,7 @@ static ws_status put_bpe(ws_pairs *p, const ws_source *s, const char *chosen, ws
     char *path = ws_source_path(s, "tokenizer.json", err);
     if (!path) return WS_NOMEM;
     const char *pre;
-    ws_status st = ws_pre_name(&pre, s->tokenizer, chosen, path, err);
+    ws_status st = ws_pre_name(&pre, s->arch, s->tokenizer, chosen, path, err);
     free(path);
     if (st) return st;
     WS_TRY(ws_tokens_bpe(t, s, vocab_size(s), err));
@@ -153,22 +154,54 @@ static bool is_llama_json(const ws_source *s) {
            text_is(get(s->tokenizer, "decoder"), "type", "Sequence");
 }
 
+static void put_type_count(ws_pairs *p, const ws_source *s) {
+    uint64_t types = 1;
+    ws_json_u64(ws_config_find(s->config, "type_vocab_size"), &types);
+    ws_pairs_put_u32(p, "tokenizer.ggml.token_type_count", (uint32_t)types);
+}
+
 /* BERT's, with the mark of SentencePiece on tokens that begin a word, instead of one on those that do not. */
 static ws_status put_wordpiece(ws_pairs *p, const ws_source *s, const char *chosen, ws_tokens *t, ws_error *err) {
-    uint64_t types = 1;
     const char *pre;
     if (!text_is(get(s->tokenizer, "model"), "type", "WordPiece"))
         return ws_fail(err, WS_UNSUPPORTED, "'%s' has no tokenizer.json with a WordPiece tokenizer", s->dir);
     char *path = ws_source_path(s, "tokenizer.json", err);
     if (!path) return WS_NOMEM;
-    const ws_status st = ws_pre_name(&pre, s->tokenizer, chosen, path, err);
+    const ws_status st = ws_pre_name(&pre, s->arch, s->tokenizer, chosen, path, err);
     free(path);
     if (st) return st;
     WS_TRY(ws_tokens_wordpiece(t, s, vocab_size(s), err));
-    ws_json_u64(ws_config_find(s->config, "type_vocab_size"), &types);
-    ws_pairs_put_u32(p, "tokenizer.ggml.token_type_count", (uint32_t)types);
+    put_type_count(p, s);
     put_tokens(p, t, "bert", pre);
     return put_special(p, s, t->n, err);
+}
+
+static ws_status put_unigram_model(ws_pairs *p, const ws_source *s, ws_tokens *t, const uint8_t *data, size_t size,
+                                   const char *path, ws_error *err) {
+    ws_piece_rules rules;
+    WS_TRY(ws_sentencepiece_rules(&rules, data, size, path, err));
+    if (!rules.unigram) return ws_fail(err, WS_UNSUPPORTED, "'%s' is no unigram model, as BERT's are", path);
+    WS_TRY(ws_tokens_unigram(t, data, size, path, vocab_size(s), err));
+    put_tokens(p, t, "t5", "default");
+    ws_pairs_put_bool(p, "tokenizer.ggml.add_space_prefix", rules.add_prefix);
+    put_type_count(p, s);
+    ws_pairs_put_bool(p, "tokenizer.ggml.remove_extra_whitespaces", rules.merge_spaces);
+    if (rules.charsmap.len)
+        ws_pairs_put_array(p, "tokenizer.ggml.precompiled_charsmap", WS_KV_U8, rules.charsmap.data, rules.charsmap.len);
+    return put_special(p, s, t->n, err);
+}
+
+/* XLM-RoBERTa's. */
+static ws_status put_unigram(ws_pairs *p, const ws_source *s, ws_tokens *t, ws_error *err) {
+    enum { MAX_MODEL_BYTES = 256 << 20 };
+    char *data = NULL, *path = ws_source_path(s, "sentencepiece.bpe.model", err);
+    size_t size;
+    if (!path) return WS_NOMEM;
+    ws_status st = ws_file_read(&data, &size, path, MAX_MODEL_BYTES, err);
+    if (!st) st = put_unigram_model(p, s, t, (const uint8_t *)data, size, path, err);
+    free(data);
+    free(path);
+    return st;
 }
 
 /* tokenizer.json's added tokens outrank all else in Phi 3. */
@@ -188,6 +221,7 @@ static ws_status put_any(ws_pairs *p, const ws_source *s, const char *chosen, ws
     if (!s->tokenizer && has_file(s, "tekken.json"))
         return ws_fail(err, WS_UNSUPPORTED, "'%s/tekken.json': Mistral's own tokenizer files are not supported",
                        s->dir);
+    if (kinds & WS_VOCAB_UNIGRAM) return put_unigram(p, s, t, err);
     if (kinds & WS_VOCAB_WORDPIECE) return put_wordpiece(p, s, chosen, t, err);
     const cJSON *prefix = get(s->tokenizer_config, "add_prefix_space");
     if (kinds & WS_VOCAB_PREFIX_KEY && cJSON_IsBool(prefix))
@@ -228,6 +262,7 @@ ws_status ws_vocabulary_put(ws_pairs *p, const ws_source *s, const char *pre_tok
     if (kinds & WS_VOCAB_GEMMA_CODE) ws_pairs_put_u32(p, "tokenizer.ggml.eot_token_id", GEMMA_EOT);
     if (kinds & WS_VOCAB_NO_PREFIX && has_file(s, "tokenizer.model"))
         ws_pairs_put_bool(p, "tokenizer.ggml.add_space_prefix", false);
+    if (kinds & WS_VOCAB_TYPES_LAST) put_type_count(p, s);
     const cJSON *prefix = get(s->tokenizer_config, "add_prefix_space");
     if (kinds & WS_VOCAB_PREFIX_LAST && cJSON_IsBool(prefix))
         ws_pairs_put_bool(p, "tokenizer.ggml.add_space_prefix", cJSON_IsTrue(prefix));

@@ -305,7 +305,8 @@ static ws_status find_arch(ws_model *m, ws_error *err) {
     if (m->arch) return WS_OK;
     size_t at = 0;
     for (const ws_arch *const *a = ws_arch_all(); *a && at < sizeof known; a++)
-        at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", at ? ", " : "", (*a)->name);
+        if (ws_arch_by_name((*a)->name, strlen((*a)->name)) == *a)
+            at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", at ? ", " : "", (*a)->name);
     return ws_fail(err, WS_UNSUPPORTED, "'%s': architecture '%.*s' is unknown; known: %s", ws_gguf_path(m->gguf),
                    (int)(name.len < 64 ? name.len : 64), name.data, known);
 }

@@ -27,6 +27,7 @@ static ws_status match_names(ws_match *m, const ws_report *a, const ws_report *b
 
 bool ws_match_follows(const char *pattern, const char *name, uint64_t *layer) {
     for (; *pattern; pattern++) {
+        if (*pattern == '*') return true;
         const bool slot = *pattern == '%' && (pattern[1] == 'u' || pattern[1] == 'x');
         if (!slot) {
             if (*pattern != *name++) return false;
@@ -54,10 +55,16 @@ bool ws_match_fill(char *name, size_t size, const char *pattern, uint64_t layer,
     return n + 24 < size;
 }
 
-static const ws_report_tensor *find_hf(const ws_report *st, const ws_arch_tensor *row, uint64_t layer,
-                                       uint64_t expert) {
-    char name[256];
-    return ws_match_fill(name, sizeof name, row->hf, layer, expert) ? ws_report_find(st, name) : NULL;
+const ws_report_tensor *ws_match_find(const ws_report *st, const ws_arch *arch, const char *pattern, uint64_t layer,
+                                      uint64_t expert) {
+    char name[256], plain[WS_ARCH_NAME];
+    if (!ws_match_fill(name, sizeof name, pattern, layer, expert)) return NULL;
+    const ws_report_tensor *t = ws_report_find(st, name);
+    for (size_t i = 0; !t && i < st->n_tensors; i++) {
+        ws_arch_plain_name(arch, st->tensors[i].name, plain);
+        if (strcmp(plain, name) == 0) t = &st->tensors[i];
+    }
+    return t;
 }
 
 /* The row of a tensor of the file that has a counterpart in the checkpoint, *other (of a stack: the first). */
@@ -65,7 +72,8 @@ static const ws_arch_tensor *row_of(const ws_arch *arch, const char *name, const
                                     const ws_report_tensor **other) {
     for (const ws_arch_tensor *t = arch->tensors; t->gguf; t++) {
         *layer = 0;
-        if (t->hf && ws_match_follows(t->gguf, name, layer) && (*other = find_hf(st, t, *layer, 0))) return t;
+        if (t->hf && ws_match_follows(t->gguf, name, layer) && (*other = ws_match_find(st, arch, t->hf, *layer, 0)))
+            return t;
     }
     return NULL;
 }
@@ -126,7 +134,7 @@ static ws_status cut_slice(kinds *k, ws_report_tensor *slice, const ws_report_te
 static ws_status match_stack(kinds *k, const ws_report_tensor *stack, const ws_arch_tensor *row, uint64_t layer) {
     const uint64_t n = stack->n_dims == 3 ? stack->shape[2] : 0;
     bool complete = n > 0 && n <= k->st->n_tensors;
-    for (uint64_t e = 0; e < n && complete; e++) complete = find_hf(k->st, row, layer, e) != NULL;
+    for (uint64_t e = 0; e < n && complete; e++) complete = ws_match_find(k->st, k->arch, row->hf, layer, e) != NULL;
     if (!complete) return add_kinds(k, (ws_pair){0}, stack, NULL);
     struct ws_match_slices *s = ws_alloc(1, sizeof *s + n * sizeof *s->tensors, "slices of a stack", k->err);
     if (!s) return WS_NOMEM;
@@ -134,7 +142,8 @@ static ws_status match_stack(kinds *k, const ws_report_tensor *stack, const ws_a
     k->m->slices = s;
     for (uint64_t e = 0; e < n; e++) {
         WS_TRY(cut_slice(k, &s->tensors[e], stack, e, n));
-        WS_TRY(add_kinds(k, pair_of(k, &s->tensors[e], WS_STACK), &s->tensors[e], find_hf(k->st, row, layer, e)));
+        WS_TRY(add_kinds(k, pair_of(k, &s->tensors[e], WS_STACK), &s->tensors[e],
+                         ws_match_find(k->st, k->arch, row->hf, layer, e)));
     }
     return WS_OK;
 }
@@ -145,6 +154,8 @@ static ws_status match_tensor(kinds *k, const ws_report_tensor *t) {
     const ws_arch_tensor *row = row_of(k->arch, t->name, k->st, &layer, &other);
     if (!row) return add_kinds(k, (ws_pair){0}, t, NULL);
     if (row->transform == WS_STACK) return match_stack(k, t, row, layer);
+    if (row->transform == WS_BEHIND_PADDING && t->n_dims == 2 && other->n_dims == 2 && other->shape[0] > t->shape[1])
+        k->hp.n_padding = other->shape[0] - t->shape[1];
     return add_kinds(k, pair_of(k, t, row->transform), t, other);
 }
 

@@ -32,4 +32,8 @@ void ws_match_free(ws_match *m);
 bool ws_match_follows(const char *pattern, const char *name, uint64_t *layer);
 bool ws_match_fill(char *name, size_t size, const char *pattern, uint64_t layer, uint64_t expert);
 
+/* The checkpoint's tensor of that name, or whose plain name (arch.h) is that; NULL: none. */
+const ws_report_tensor *ws_match_find(const ws_report *st, const ws_arch *arch, const char *pattern, uint64_t layer,
+                                      uint64_t expert);
+
 #endif

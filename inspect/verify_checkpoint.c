@@ -29,7 +29,9 @@ typedef struct {
     ws_error *err;
 } check;
 
-static const ws_arch_tensor *row_of(const ws_arch *arch, const char *name, uint64_t *layer) {
+static const ws_arch_tensor *row_of(const ws_arch *arch, const char *full_name, uint64_t *layer) {
+    char name[WS_ARCH_NAME];
+    ws_arch_plain_name(arch, full_name, name);
     for (const ws_arch_tensor *t = arch->tensors; t->gguf; t++)
         if (t->hf && ws_match_follows(t->hf, name, layer)) return t;
     return NULL;
@@ -42,7 +44,7 @@ static ws_status check_names(check *c) {
         const ws_arch_tensor *row = row_of(c->arch, name, &layer);
         if (row && (row->flags & WS_PER_LAYER) && layer >= c->n_layers && layer < MAX_LAYERS) c->n_layers = layer + 1;
         if (row && (row->flags & WS_MOE)) c->has_experts = true;
-        if (row || c->n_extra++ >= MAX_LISTED) continue;
+        if (row || ws_arch_ignores(name) || c->n_extra++ >= MAX_LISTED) continue;
         const ws_finding f = {.kind = WS_FINDING_EXTRA, .severity = WS_SEVERITY_WARNING, .tensor = name};
         WS_TRY(ws_findings_add(c->fs, f, c->err, "the architecture '%s' has no such tensor", c->arch->name));
     }
@@ -55,10 +57,7 @@ static ws_status check_names(check *c) {
 /* In any of the forms that the table has for it. */
 static bool is_there(const check *c, const ws_arch_tensor *row, uint64_t layer) {
     for (const ws_arch_tensor *t = c->arch->tensors; t->gguf; t++) {
-        char name[256];
-        if (t->hf && strcmp(t->gguf, row->gguf) == 0 && ws_match_fill(name, sizeof name, t->hf, layer, 0) &&
-            ws_report_find(c->r, name))
-            return true;
+        if (t->hf && strcmp(t->gguf, row->gguf) == 0 && ws_match_find(c->r, c->arch, t->hf, layer, 0)) return true;
     }
     return false;
 }

@@ -1,30 +1,33 @@
-/* bert.c - BERT (arXiv 1810.04805), for embeddings: every token sees all others, norms follow the blocks. */
+/* bert.c - BERT (arXiv 1810.04805), for embeddings: every token sees all others, norms follow the blocks. RoBERTa
+ * (arXiv 1907.11692), XLM-RoBERTa (arXiv 1911.02116) and DistilBERT (arXiv 1910.01108) become the same. */
 #include "arch.h"
-
-static const char *const hf_classes[] = {"BertModel", "BertForMaskedLM", NULL};
 
 #define BLK "blk.%u."
 
-/* Checkpoints name their tensors with and without "bert."; the form with it is in the table a second time. */
-#define TENSOR(hf, gguf, shape, flags)                                                                                 \
-    {hf, gguf, shape, WS_COPY, flags}, { "bert." hf, gguf, shape, WS_COPY, (flags) | WS_OTHER }
-#define DIMS(...)                                                                                                      \
-    { __VA_ARGS__ }
 #define NORM(hf, gguf, flags)                                                                                          \
-    TENSOR(hf ".weight", gguf ".weight", DIMS(WS_DIM_EMBD), flags),                                                    \
-        TENSOR(hf ".bias", gguf ".bias", DIMS(WS_DIM_EMBD), flags)
+    {hf ".weight", gguf ".weight", {WS_DIM_EMBD}, WS_COPY, flags}, {                                                   \
+        hf ".bias", gguf ".bias", {WS_DIM_EMBD}, WS_COPY, flags                                                        \
+    }
 #define LINEAR(hf, gguf, n_in, n_out)                                                                                  \
-    TENSOR("encoder.layer.%u." hf ".weight", BLK gguf ".weight", DIMS(n_in, n_out), WS_PER_LAYER),                     \
-        TENSOR("encoder.layer.%u." hf ".bias", BLK gguf ".bias", DIMS(n_out), WS_PER_LAYER)
+    {"encoder.layer.%u." hf ".weight", BLK gguf ".weight", {n_in, n_out}, WS_COPY, WS_PER_LAYER}, {                    \
+        "encoder.layer.%u." hf ".bias", BLK gguf ".bias", {n_out}, WS_COPY, WS_PER_LAYER                               \
+    }
 /* What only training needs. */
 #define DROPPED(hf)                                                                                                    \
     { hf, hf, {WS_DIM_EMBD}, WS_COPY, WS_DROPPED }
 
 static const ws_arch_tensor tensors[] = {
-    TENSOR("embeddings.word_embeddings.weight", "token_embd.weight", DIMS(WS_DIM_EMBD, WS_DIM_VOCAB), 0),
-    TENSOR("embeddings.position_embeddings.weight", "position_embd.weight", DIMS(WS_DIM_EMBD, WS_DIM_CTX), WS_SINGLE),
-    TENSOR("embeddings.token_type_embeddings.weight", "token_types.weight", DIMS(WS_DIM_EMBD, WS_DIM_TOKEN_TYPES),
-           WS_SINGLE),
+    {"embeddings.word_embeddings.weight", "token_embd.weight", {WS_DIM_EMBD, WS_DIM_VOCAB}, WS_COPY, 0},
+    {"embeddings.position_embeddings.weight",
+     "position_embd.weight",
+     {WS_DIM_EMBD, WS_DIM_CTX},
+     WS_BEHIND_PADDING,
+     WS_SINGLE},
+    {"embeddings.token_type_embeddings.weight",
+     "token_types.weight",
+     {WS_DIM_EMBD, WS_DIM_TOKEN_TYPES},
+     WS_COPY,
+     WS_SINGLE | WS_OPTIONAL},
     NORM("embeddings.LayerNorm", "token_embd_norm", 0),
 
     LINEAR("attention.self.query", "attn_q", WS_DIM_EMBD, WS_DIM_Q),
@@ -37,36 +40,64 @@ static const ws_arch_tensor tensors[] = {
     NORM("encoder.layer.%u.output.LayerNorm", BLK "layer_output_norm", WS_PER_LAYER),
 
     DROPPED("embeddings.position_ids"),
-    DROPPED("bert.embeddings.position_ids"),
-    DROPPED("pooler.dense.weight"),
-    DROPPED("pooler.dense.bias"),
-    DROPPED("bert.pooler.dense.weight"),
-    DROPPED("bert.pooler.dense.bias"),
-    DROPPED("cls.predictions.bias"),
-    DROPPED("cls.predictions.decoder.weight"),
-    DROPPED("cls.predictions.decoder.bias"),
-    DROPPED("cls.predictions.transform.dense.weight"),
-    DROPPED("cls.predictions.transform.dense.bias"),
-    DROPPED("cls.predictions.transform.LayerNorm.weight"),
-    DROPPED("cls.predictions.transform.LayerNorm.bias"),
-    DROPPED("cls.seq_relationship.weight"),
-    DROPPED("cls.seq_relationship.bias"),
+    DROPPED("pooler.dense.*"),
+    DROPPED("cls.*"),
+    DROPPED("vocab_*"),
     {0},
 };
 
-static const ws_arch_key keys[] = {
+/* Of checkpoints with a head, of those that TensorFlow wrote, and of DistilBERT. */
+static const ws_arch_rename renames[] = {
+    {"^bert.", ""},
+    {"^roberta.", ""},
+    {"^distilbert.", ""},
+    {".gamma", ".weight"},
+    {".beta", ".bias"},
+    {"^transformer.layer.", "encoder.layer."},
+    {".attention.q_lin.", ".attention.self.query."},
+    {".attention.k_lin.", ".attention.self.key."},
+    {".attention.v_lin.", ".attention.self.value."},
+    {".attention.out_lin.", ".attention.output.dense."},
+    {".sa_layer_norm.", ".attention.output.LayerNorm."},
+    {".ffn.lin1.", ".intermediate.dense."},
+    {".ffn.lin2.", ".output.dense."},
+    {".output_layer_norm.", ".output.LayerNorm."},
+    {0},
+};
+
+static const ws_arch_demand demands[] = {{"hidden_act", "\"gelu\""},
+                                         {"activation", "\"gelu\""},
+                                         {"position_embedding_type", "\"absolute\""},
+                                         {"is_decoder", "false"},
+                                         {0}};
+
+static const ws_arch_key keys[] = {{"attention.causal", WS_KV_BOOL, "0"}, {0}};
+
+static const ws_arch_key distil_keys[] = {
+    {"attention.layer_norm_epsilon", WS_KV_F32, "1e-12"},
+    {"block_count", WS_KV_U32, "n_layers"},
+    {"context_length", WS_KV_U32, "max_position_embeddings"},
+    {"embedding_length", WS_KV_U32, "dim"},
+    {"feed_forward_length", WS_KV_U32, "hidden_dim"},
+    {"attention.head_count", WS_KV_U32, "n_heads"},
+    {"general.file_type", WS_KV_U32, "file_type"},
     {"attention.causal", WS_KV_BOOL, "0"},
     {0},
 };
 
-const ws_arch ws_arch_bert = {
-    .name = "bert",
-    .hf_classes = hf_classes,
-    .tensors = tensors,
-    .keys = keys,
-    .vocab = WS_VOCAB_WORDPIECE,
-    .traits = WS_ENCODER | WS_POOLS,
-    .rope = WS_ROPE_NONE,
-    .activation = WS_ACT_GELU_EXACT,
-    .norm = WS_NORM_LAYER,
-};
+#define BERT(classes, key_table, vocabulary, more_traits)                                                              \
+    {                                                                                                                  \
+        .name = "bert", .hf_classes = classes, .tensors = tensors, .renames = renames, .keys = key_table,              \
+        .demands = demands, .vocab = vocabulary, .traits = WS_ENCODER | WS_POOLS | (more_traits),                      \
+        .rope = WS_ROPE_NONE, .activation = WS_ACT_GELU_EXACT, .norm = WS_NORM_LAYER,                                  \
+    }
+
+static const char *const bert_classes[] = {"BertModel", "BertForMaskedLM", NULL};
+static const char *const distil_classes[] = {"DistilBertModel", "DistilBertForMaskedLM", NULL};
+static const char *const roberta_classes[] = {"RobertaModel", NULL};
+static const char *const xlmr_classes[] = {"XLMRobertaModel", NULL};
+
+const ws_arch ws_arch_bert = BERT(bert_classes, keys, WS_VOCAB_WORDPIECE, 0);
+const ws_arch ws_arch_distilbert = BERT(distil_classes, distil_keys, WS_VOCAB_WORDPIECE, WS_OWN_KEYS);
+const ws_arch ws_arch_roberta = BERT(roberta_classes, keys, WS_VOCAB_BPE | WS_VOCAB_TYPES_LAST, WS_PADDED_POSITIONS);
+const ws_arch ws_arch_xlmr = BERT(xlmr_classes, keys, WS_VOCAB_UNIGRAM, WS_PADDED_POSITIONS);

@@ -11,7 +11,7 @@ import torch
 import transformers as hf
 from transformers.utils import logging
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from convert_folders import TEXT, byte_bpe
 
@@ -19,7 +19,10 @@ logging.disable_progress_bar()
 VOCAB = 2000  # of the SentencePiece models; of byte-level BPE less
 COMMON = dict(hidden_size=128, intermediate_size=192, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
               max_position_embeddings=512, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2, pad_token_id=None)
-PRE = {"bpe": "smollm", "glm": "smollm", "gemma": None, "wordpiece": "jina-v2-en"}  # names of their pre-tokenizers
+# Names of their pre-tokenizers, by vocabulary and, where the rules have several names, by model.
+PRE = {"bpe": "smollm", "glm": "smollm", "gemma": None, "wordpiece": "jina-v2-en", "unigram": None, "roberta": "roberta-bpe"}
+PRE_OF = {"starcoder2": "starcoder", "command-r": "command-r", "command-r-plus": "command-r", "cohere2": "command-r"}
+ENCODERS = ("wordpiece", "unigram", "roberta")  # vocabularies of models that make embeddings
 ROPE = dict(rope_type="default", rope_theta=10000.0)
 
 
@@ -97,6 +100,14 @@ MODELS = {
     "granitemoe-shared": (lambda: hf.GraniteMoeSharedConfig(**GRANITE, shared_intermediate_size=96), "bpe"),
     "bert": (lambda: hf.BertConfig(vocab_size=300, hidden_size=128, num_hidden_layers=3, num_attention_heads=4,
                                    intermediate_size=192, max_position_embeddings=64), "wordpiece"),
+    "bert-old": (lambda: MODELS["bert"][0](), "wordpiece"),
+    "distilbert": (lambda: hf.DistilBertConfig(vocab_size=300, dim=128, n_layers=3, n_heads=4, hidden_dim=192,
+                                               max_position_embeddings=64), "wordpiece"),
+    "roberta": (lambda: hf.RobertaConfig(vocab_size=500, hidden_size=128, num_hidden_layers=3, num_attention_heads=4,
+                                         intermediate_size=192, max_position_embeddings=66, type_vocab_size=1), "roberta"),
+    "xlm-roberta": (lambda: hf.XLMRobertaConfig(vocab_size=302, hidden_size=128, num_hidden_layers=3, num_attention_heads=4,
+                                                intermediate_size=192, max_position_embeddings=66, type_vocab_size=1),
+                    "unigram"),
     "nomicbert": (lambda: hf.NomicBertConfig(vocab_size=300, hidden_size=128, num_hidden_layers=3, num_attention_heads=4,
                                              intermediate_size=192, architectures=["NomicBertModel"]), "wordpiece"),
 }
@@ -129,9 +140,37 @@ def wordpiece():
     tokenizer = Tokenizer(models.WordPiece({t: i for i, t in enumerate(vocab)}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.add_special_tokens(vocab[:5])
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
     return tokenizer, vocab
+
+
+def roberta_bpe():
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    tokenizer = byte_bpe([pre_tokenizers.ByteLevel(add_prefix_space=False)], special=special)
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), trim_offsets=True, add_prefix_space=False)
+    return tokenizer
+
+
+def unigram(folder, vocab_size=300):
+    """XLM-RoBERTa's: a SentencePiece model, and its pieces in the order that fairseq gave them."""
+    import sentencepiece
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXT * 3), model_prefix=str(folder / "spm"), vocab_size=vocab_size, model_type="unigram",
+        hard_vocab_limit=False, minloglevel=3)
+    (folder / "spm.vocab").unlink()
+    (folder / "spm.model").rename(folder / "sentencepiece.bpe.model")
+    model = sentencepiece.SentencePieceProcessor(str(folder / "sentencepiece.bpe.model"))
+    pieces = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+    pieces += [(model.id_to_piece(i), model.get_score(i)) for i in range(3, len(model))] + [("<mask>", 0.0)]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=3))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")])
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    tokenizer.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    return tokenizer
 
 
 def add_vocabulary(folder, kind, spm):
@@ -144,6 +183,17 @@ def add_vocabulary(folder, kind, spm):
         (folder / "vocab.txt").write_text("\n".join(vocab) + "\n")
         config = {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "cls_token": "[CLS]", "sep_token": "[SEP]",
                   "unk_token": "[UNK]", "pad_token": "[PAD]", "mask_token": "[MASK]"}
+    elif kind in ("roberta", "unigram"):
+        (roberta_bpe() if kind == "roberta" else unigram(folder)).save(str(folder / "tokenizer.json"))
+        config = {"tokenizer_class": "RobertaTokenizer" if kind == "roberta" else "XLMRobertaTokenizer", "bos_token": "<s>",
+                  "eos_token": "</s>", "cls_token": "<s>", "sep_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>",
+                  "mask_token": "<mask>"}
+        pooling = {"pooling_mode_cls_token": True} if kind == "unigram" else {"pooling_mode_mean_tokens": True}
+        (folder / "1_Pooling").mkdir()
+        (folder / "1_Pooling/config.json").write_text(json.dumps({"word_embedding_dimension": 128} | pooling))
+        (folder / "modules.json").write_text(json.dumps([
+            {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+            {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]))
     else:
         tokenizer = byte_bpe()
         if kind == "glm":
@@ -166,6 +216,18 @@ def complete_config(folder, config):
         "n_inner": config.intermediate_size, "n_positions": 8192, "activation_function": "swiglu", "causal": False,
         "qkv_proj_bias": False, "mlp_fc1_bias": False, "mlp_fc2_bias": False, "prenorm": False, "rotary_emb_base": 1000,
         "rotary_emb_fraction": 1.0, "rotary_emb_interleaved": False, "rotary_emb_scale_base": None}))
+
+
+def age(folder):
+    """Names of tensors as TensorFlow's checkpoints of 2018 had them, below the head that they were trained with."""
+    path = folder / "model.safetensors"
+    tensors = {}
+    for name, tensor in load_file(path).items():
+        if "LayerNorm" in name:
+            name = name.replace(".weight", ".gamma").replace(".bias", ".beta")
+        tensors["bert." + name] = tensor
+    tensors["cls.predictions.bias"] = torch.zeros(300)
+    save_file(tensors, path, metadata={"format": "pt"})
 
 
 def pack_experts(folder, seed):
@@ -192,7 +254,7 @@ def make(name, folder, spm, seed=0):
     config, kind = MODELS[name]
     torch.set_num_threads(2)
     config = config()
-    kind_of = hf.AutoModel if kind == "wordpiece" else hf.AutoModelForCausalLM
+    kind_of = hf.AutoModel if kind in ENCODERS else hf.AutoModelForCausalLM
     if hasattr(config, "vision_config"):
         kind_of = hf.AutoModelForImageTextToText
     model = kind_of.from_config(config, attn_implementation="eager").float()
@@ -201,6 +263,8 @@ def make(name, folder, spm, seed=0):
     model.to(torch.bfloat16).save_pretrained(folder)
     complete_config(folder, model.config)
     add_vocabulary(folder, kind, spm)
+    if name.endswith("-old"):
+        age(folder)
     if name.endswith("mxfp4"):
         pack_experts(folder, seed)
         return kind_of.from_pretrained(folder, dtype=torch.bfloat16, attn_implementation="eager",

@@ -12,6 +12,7 @@ import tempfile
 import numpy as np
 
 import arch_folders
+from tokenizers import Tokenizer
 
 TOLERANCE = {"f32": 1e-3, "f16": 1e-2}
 LENGTHS = [5, 40]
@@ -42,9 +43,13 @@ def check_logits(args, name, model, gguf):
 
 
 def check_embeddings(args, name, model, gguf):
+    kind = arch_folders.MODELS[name][1]
+    tokenizer = Tokenizer.from_file(str(gguf.with_suffix("") / "tokenizer.json"))
     for text in TEXTS:
         got = infer(args, gguf, "--embed", text, "--kv-type", "f32")
-        want = arch_folders.states(model, got["tokens"]).mean(axis=0)
+        states = arch_folders.states(model, got["tokens"])
+        want = states[0] if kind == "unigram" else states.mean(axis=0)
+        check(got["tokens"] == tokenizer.encode(text).ids, f"{name}: tokens {got['tokens']}")
         worst = float(np.abs(np.array(got["embedding"]) - want / np.linalg.norm(want)).max())
         check(worst <= 1e-4, f"{name}, {len(got['tokens'])} tokens: embedding {worst:.2e} from transformers")
 
@@ -70,7 +75,7 @@ def main():
             if name.endswith("mxfp4"):  # whose products are of 8-bit activations
                 packed = gguf.rename(gguf.with_suffix(".packed"))
                 subprocess.run([args.bin / "quantize", packed, gguf, "f32", "--allow-requantize", "-q"], check=True)
-            (check_embeddings if kind == "wordpiece" else check_logits)(args, name, model, gguf)
+            (check_embeddings if kind in arch_folders.ENCODERS else check_logits)(args, name, model, gguf)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

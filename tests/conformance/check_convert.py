@@ -163,7 +163,8 @@ def main():
             made = tmp / "arch" / name
             if args.only in f"arch/{name}" and (kind != "gemma" or spm.exists()):
                 arch_folders.make(name, made, spm.parent)
-                check.compare(f"arch/{name}", made, ["f16", "bf16", "f32"], arch_folders.PRE[kind])
+                check.compare(f"arch/{name}", made, ["f16", "bf16", "f32"],
+                              arch_folders.PRE_OF.get(name, arch_folders.PRE[kind]))
     print(f"{check.passed} passed, {check.failed} failed")
     return 1 if check.failed else 0
 

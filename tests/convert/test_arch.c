@@ -8,7 +8,11 @@
 
 Test(arch, descriptors_are_found_and_sound) {
     for (const ws_arch *const *a = ws_arch_all(); *a; a++) {
-        cr_expect_eq(ws_arch_by_name((*a)->name, strlen((*a)->name)), *a);
+        /* Kinds of checkpoints that become the same architecture are the same to all but convert. */
+        const ws_arch *same = ws_arch_by_name((*a)->name, strlen((*a)->name));
+        cr_assert_not_null(same);
+        cr_expect_eq(same->tensors, (*a)->tensors);
+        cr_expect(same->rope == (*a)->rope && same->activation == (*a)->activation && same->norm == (*a)->norm);
         for (const char *const *c = (*a)->hf_classes; *c; c++) cr_expect_eq(ws_arch_by_hf_class(*c), *a);
         for (const ws_arch_tensor *t = (*a)->tensors; t->gguf; t++) {
             cr_expect_eq(t->flags & WS_GENERATED, t->hf ? 0 : WS_GENERATED, "%s", t->gguf);
@@ -20,6 +24,31 @@ Test(arch, descriptors_are_found_and_sound) {
     cr_expect_null(ws_arch_by_name("llama2", 6));
     cr_expect_null(ws_arch_by_name("llama", 4));
     cr_expect_null(ws_arch_by_hf_class("UnheardOfForCausalLM"));
+}
+
+Test(arch, names_of_other_checkpoints) {
+    static const struct {
+        const char *arch, *name, *plain;
+    } cases[] = {
+        {"bert", "distilbert.transformer.layer.3.attention.q_lin.bias", "encoder.layer.3.attention.self.query.bias"},
+        {"bert", "bert.embeddings.LayerNorm.gamma", "embeddings.LayerNorm.weight"},
+        {"bert", "encoder.layer.0.output.LayerNorm.beta", "encoder.layer.0.output.LayerNorm.bias"},
+        {"bert", "x.bert.y", "x.bert.y"},
+        {"llama", "model.language_model.norm.weight", "model.norm.weight"},
+        {"llama", "bert.norm.gamma", "bert.norm.gamma"},
+    };
+    char plain[WS_ARCH_NAME];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ws_arch_plain_name(ws_arch_by_name(cases[i].arch, strlen(cases[i].arch)), cases[i].name, plain);
+        cr_expect_str_eq(plain, cases[i].plain);
+    }
+    char longest[4 * WS_ARCH_NAME];
+    memset(longest, 'x', sizeof longest);
+    memcpy(longest + WS_ARCH_NAME - 20, ".gamma", 6); /* would grow beyond the end */
+    longest[sizeof longest - 1] = 0;
+    ws_arch_plain_name(ws_arch_by_name("bert", 4), longest, plain);
+    cr_expect_eq(strlen(plain), WS_ARCH_NAME - 1);
+    cr_expect(ws_arch_ignores("model.visual.blocks.0.norm1.weight") && !ws_arch_ignores("model.norm.weight"));
 }
 
 typedef void change(ws_gguf_writer *w);

@@ -15,12 +15,16 @@
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}| "                                  \
     "?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+"
 
-static ws_status name_of(const char **name, const char *json, const char *chosen, ws_error *err) {
+static ws_status name_in(const char **name, const ws_arch *arch, const char *json, const char *chosen, ws_error *err) {
     cJSON *root = ws_json_parse(json, strlen(json), "t", err);
     cr_assert_not_null(root, "%s", err->msg);
-    const ws_status st = ws_pre_name(name, root, chosen, "tokenizer.json", err);
+    const ws_status st = ws_pre_name(name, arch, root, chosen, "tokenizer.json", err);
     cJSON_Delete(root);
     return st;
+}
+
+static ws_status name_of(const char **name, const char *json, const char *chosen, ws_error *err) {
+    return name_in(name, ws_arch_by_name("llama", 5), json, chosen, err);
 }
 
 static const char *const known[][2] = {
@@ -67,4 +71,18 @@ Test(pre_name, a_wrong_choice_is_misuse) {
     cr_expect_eq(ws_pre_name_check("smollm", &err), WS_OK);
     expect_error("gpt-7", ws_pre_name_check("gpt-7", &err), &err, WS_USAGE,
                  "'gpt-7' is not known; some that are: default, ");
+}
+
+/* Rules that many share have the name that the architecture's models have. */
+Test(pre_name, names_depend_on_the_architecture) {
+    static const struct {
+        const char *arch, *name;
+    } cases[] = {{"bert", "roberta-bpe"}, {"phi2", "phi-2"}, {"exaone4", "exaone4"}, {"gpt2", "gpt-2"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *name;
+        ws_error err = {0};
+        const ws_arch *arch = ws_arch_by_name(cases[i].arch, strlen(cases[i].arch));
+        cr_assert_eq(name_in(&name, arch, "{\"pre_tokenizer\": " GPT2 "}", NULL, &err), WS_OK, "%s", err.msg);
+        cr_expect_str_eq(name, cases[i].name);
+    }
 }

@@ -67,3 +67,16 @@ Test(sentencepiece, broken_models_are_refused) {
         free(exact);
     }
 }
+
+Test(sentencepiece, rules_are_read_or_have_defaults) {
+    static const char plain[] = "\x0a\x03\x0a\x01x", told[] = "\x0a\x03\x0a\x01x\x12\x02\x18\x02"
+                                                              "\x1a\x09\x12\x03map\x18\x00\x20\x00";
+    ws_piece_rules rules;
+    ws_error err = {0};
+    cr_assert_eq(ws_sentencepiece_rules(&rules, (const uint8_t *)plain, sizeof plain - 1, "m", &err), WS_OK);
+    cr_expect(rules.unigram && rules.add_prefix && rules.merge_spaces && rules.charsmap.len == 0);
+    cr_assert_eq(ws_sentencepiece_rules(&rules, (const uint8_t *)told, sizeof told - 1, "m", &err), WS_OK);
+    cr_expect(!rules.unigram && !rules.add_prefix && !rules.merge_spaces);
+    cr_expect(rules.charsmap.len == 3 && memcmp(rules.charsmap.data, "map", 3) == 0);
+    cr_expect_eq(ws_sentencepiece_rules(&rules, (const uint8_t *)told, sizeof told - 2, "m", &err), WS_FORMAT);
+}
