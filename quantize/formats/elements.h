@@ -34,7 +34,9 @@ V_INLINE void each_group_in_place(const float *src, uint8_t *dst, size_t n_block
     for (size_t g = 0; g < n_groups; g++) {
         const block_scales scales = ahead;
         const float *x = src + g * WS_LANES * elements;
-        v_prefetch(x, WS_LANES * elements * sizeof *x);
+#ifdef V_AHEAD /* Narrow vectors reach less far ahead by themselves and gain from it; wide ones lose. */
+        v_prefetch((uintptr_t)x + V_AHEAD, WS_LANES * elements * sizeof *x);
+#endif
         if (g + 1 < n_groups) ahead = measure(g + 1 < full ? x + WS_LANES * elements : last);
         if (g < full)
             quantize(x, &scales, dst + g * WS_LANES * bytes);

@@ -106,14 +106,9 @@ V_INLINE vf32 v_load(const void *p) {
     return v;
 }
 
-/* Asks for the n bytes that lie V_PREFETCH behind p, to which a row's reader will come. Narrow vectors, which reach
- * less far ahead by themselves, gain from it; wide ones lose. */
-V_INLINE void v_prefetch(const void *p, size_t n) {
-#ifdef V_PREFETCH
-    for (size_t i = 0; i < n; i += 64) __builtin_prefetch((const void *)((uintptr_t)p + V_PREFETCH + i));
-#else
-    (void)p, (void)n;
-#endif
+/* Asks for the n bytes at an address, to which a row's reader will come; nothing need be there. */
+V_INLINE void v_prefetch(uintptr_t address, size_t n) {
+    for (size_t i = 0; WS_LANES > 1 && i < n; i += 64) __builtin_prefetch((const void *)(address + i), 0, 3);
 }
 
 V_INLINE void v_store(void *p, vf32 v) { memcpy(p, &v, sizeof v); }

@@ -22,6 +22,7 @@ static inline void store(const vf32 *x, const ws_affine *found, const vu32 *scal
                         dmin * v_float((vi32)(code[j] >> 4)), &found[j]);
     }
     for (int i = 0; i < 4; i++) words[i] = v_word(code + 4 * i);
+    for (int i = 0; i < 64; i++) q[i] = v_word(q + 4 * i);
     v_pack_2_bits(words + 4, q);
     words[20] = half_d | half_min << 16;
     v_store_words(y, sizeof(ws_q2_k), words, 21, live);

@@ -3,112 +3,177 @@
 #include "symmetric.h"
 #include "two_bits.h"
 
+/* The search for a sub-block's quants l and its scale: they shall make LX^2 / L2 large, LX = sum w x l, L2 = sum w l^2,
+ * w = x^2. The first quants are those of the scale that takes the extreme element to -4. Then up to five rounds over
+ * the elements give each the quant that is best given the others, t = x L2' / LX' rounded, if that is better; LX' and
+ * L2' are the sums without the element's own terms. A round that changes nothing is the last.
+ *
+ * Few elements ever change, and that t is nearest to l can mostly be told without LX' and L2': see distance(). So a
+ * group of super-blocks is searched in this way: with a sub-block in each lane, all elements are tested once. Searches
+ * that go on do so by turns: for each, with its elements in the lanes, the next element is found that may change; then,
+ * with a search in each lane, those elements get their quants. */
+enum { SUB_BLOCKS = 16 * WS_LANES, ROUND = 16, ROUNDS = 5 };
+
 typedef struct {
-    const vf32 *x;
-    vf32 l[16]; /* the quants, -4..3 */
-    vf32 sum_lx, sum_l2;
-} search_state;
+    const float *const *block; /* where the super-blocks are */
+    vf32 inverse[16];          /* the first quants are those of x * inverse */
+    vi32 open[16];             /* lanes whose search went on */
+    /* By number, which is WS_LANES * sub-block + lane. */
+    float lx[SUB_BLOCKS], l2[SUB_BLOCKS];
+    /* Of searches that went on; visits to elements are counted, visit v is to element v % 16. */
+    float l[SUB_BLOCKS][16];
+    uint8_t visit[SUB_BLOCKS], end[SUB_BLOCKS]; /* the next visit; the last round's end, as far as is known */
+} group_search;
 
-/* The quants for the scale that takes the extreme element to -4. Returns the lanes that are not zero. */
-static inline vi32 begin(search_state *s, const vf32 *x) {
-    const vf32 extreme = v_extreme(x, 16), inverse = -4.0f / extreme;
-    s->x = x;
-    s->sum_lx = s->sum_l2 = v_set(0);
-    for (int i = 0; i < 16; i++) {
-        const vf32 w = x[i] * x[i];
-        s->l[i] = v_float(symmetric_quant(inverse * x[i], 4));
-        s->sum_lx += w * x[i] * s->l[i];
-        s->sum_l2 += w * s->l[i] * s->l[i];
-    }
-    return ~v_lt(v_abs(extreme), v_set(WS_ZERO_BELOW));
-}
-
-/* Lanes in which refine() might change element i: where x * others_l2 / others_lx may not be nearest to l. That it
- * surely is can be seen without the division, with room for the errors of these products. None are where the scale is
- * negative, half of all: so is sum_lx there. */
-V_INLINE vi32 unsettled(const search_state *s, int i) {
-    const vf32 x = s->x[i], l = s->l[i], w = x * x;
-    const vf32 lx = s->sum_lx - w * x * l, l2 = s->sum_l2 - w * l * l;
-    const vf32 product = x * l2, bounded = v_max(lx * -4.25f, v_min(lx * 3.25f, product));
-    /* The second: v_nearest() of what is beyond 2^22 is no matter of bounds. */
-    const vi32 settled = v_lt(v_abs(bounded - lx * l), lx * 0.499f) & v_lt(v_abs(product), lx * 0x1p20f);
-    return v_lt(v_set(0), lx) & ~settled;
-}
-
-/* Element i takes the quant that is best given the others, if that raises (sum w x l)^2 / sum w l^2, w = x^2. Returns
- * the lanes that it changed. */
-V_INLINE vi32 refine(search_state *s, int i) {
-    const vf32 x = s->x[i], l = s->l[i], w = x * x, wx = w * x;
-    const vf32 others_lx = s->sum_lx - wx * l, others_l2 = s->sum_l2 - w * l * l;
-    const vf32 quant = v_float(symmetric_quant(x * others_l2 / others_lx, 4));
-    const vi32 candidate = v_lt(v_set(0), others_lx) & v_ne(quant, l);
-    const vf32 lx = others_lx + wx * quant, l2 = others_l2 + w * quant * quant;
-    const vi32 better = candidate & v_lt(v_set(0), l2) & v_lt(s->sum_lx * s->sum_lx * l2, lx * lx * s->sum_l2);
-    s->l[i] = v_select(better, quant, l);
-    s->sum_lx = v_select(better, lx, s->sum_lx);
-    s->sum_l2 = v_select(better, l2, s->sum_l2);
-    return better;
-}
-
-/* Up to five rounds over the elements; a lane in which a round changed nothing stays as it is. Returns the lanes that
- * are not zero. */
-static inline vi32 search(search_state *s, const vf32 *x) {
-    const vi32 some = begin(s, x);
-    vi32 changed = some;
-    for (int round = 0; round < 5 && v_any(changed); round++) {
-        changed = vi_set(0);
-        for (int i = 0; i < 16; i++) /* predicted, the branch lets the processor start on the next element */
-            if (v_any(unsettled(s, i))) changed |= refine(s, i) & some;
-    }
-    return some;
-}
-
-V_INLINE vf32 fitted_scale(const search_state *s, vi32 some) {
-    return v_select(v_lt(v_set(0), s->sum_l2) & some, s->sum_lx / s->sum_l2, v_set(0));
-}
-
-/* Sub-blocks for which begin() is not the end, by number: WS_LANES * sub-block + lane. */
+/* Searches that go on, one after the other, and what distance() takes. */
 typedef struct {
     int n;
-    uint16_t list[16 * WS_LANES];
-} worklist;
+    uint32_t number[SUB_BLOCKS + WS_LANES];
+    float lx[SUB_BLOCKS], l2[SUB_BLOCKS], per_scale[SUB_BLOCKS], half[SUB_BLOCKS], sure[SUB_BLOCKS];
+    float x[SUB_BLOCKS], l[SUB_BLOCKS]; /* of the element that may change */
+} turn;
 
-/* Most sub-blocks of ordinary weights change nothing in the first round. The others are searched together,
- * gathered into full vectors, whichever lanes they come from. */
-static inline void search_unsettled(vf32 *scales, const float *const *block, const worklist *work) {
-    for (int first = 0; first < work->n; first += WS_LANES) {
-        const int n = work->n - first < WS_LANES ? work->n - first : WS_LANES;
-        const void *x_of[WS_LANES];
-        for (int lane = 0; lane < WS_LANES; lane++) {
-            const int number = work->list[first + (lane < n ? lane : n - 1)];
-            x_of[lane] = block[number % WS_LANES] + number / WS_LANES * 16;
-        }
-        vf32 x[16], found;
-        search_state s;
-        v_load_blocks_at(x, x_of, 16);
-        (void)search(&s, x);
-        found = fitted_scale(&s, ~vi_set(0));
-        for (int lane = 0; lane < n; lane++) {
-            const int number = work->list[first + lane];
-            memcpy((float *)(scales + number / WS_LANES) + number % WS_LANES, (const float *)&found + lane,
-                   sizeof(float));
-        }
+typedef struct {
+    vf32 per_scale, half, sure;
+} test;
+
+/* As t - l = (x L2 / LX - l) / (1 - w x l / LX), t is surely nearest to l where the distance is below `sure`: then the
+ * divisor is above 2^-8, and the room below a half is enough for rounding. t is bounded to the quants; it is never so
+ * large that v_nearest() would make something else of it, since LX^2 / L2 never sinks. Where LX may have lost low bits
+ * or overflown nothing is sure. */
+V_INLINE test make_test(vf32 lx, vf32 l2) {
+    const vi32 usual = v_lt(v_set(0x1p-90f), lx) & v_lt(lx, v_set(0x1p90f));
+    return (test){l2 / lx, 0.5f / lx, v_select(usual, v_set(0.497f), v_set(0))};
+}
+
+V_INLINE vf32 distance(vf32 x, vf32 l, vf32 wxl, vf32 per_scale, vf32 half) {
+    const vf32 t = v_max(v_set(-4.25f), v_min(v_set(3.25f), x * per_scale));
+    return v_abs(t - l) + half * wxl;
+}
+
+V_INLINE void store_test(turn *t, int k, test of) {
+    v_store(t->per_scale + k, of.per_scale);
+    v_store(t->half + k, of.half);
+    v_store(t->sure + k, of.sure);
+}
+
+static inline const float *sub_block(const group_search *s, uint32_t number) {
+    return s->block[number % WS_LANES] + number / WS_LANES * 16;
+}
+
+/* Makes the sums of sub-block j for its first quants, and finds whether the search goes on. */
+V_INLINE void begin(group_search *s, int j, const vf32 *x) {
+    const vf32 extreme = v_extreme(x, 16), inverse = -4.0f / extreme;
+    const vi32 some = ~v_lt(v_abs(extreme), v_set(WS_ZERO_BELOW));
+    vf32 l[16], wxl[16], lx = v_set(0), l2 = v_set(0);
+    vi32 unsure = vi_set(0);
+    for (int i = 0; i < 16; i++) {
+        const vf32 w = x[i] * x[i];
+        l[i] = v_min(v_set(3), v_round(inverse * x[i]));
+        wxl[i] = w * x[i] * l[i];
+        lx += wxl[i];
+        l2 += w * l[i] * l[i];
+    }
+    const test t = make_test(lx, l2);
+    for (int i = 0; i < 16; i++) unsure |= ~v_lt(distance(x[i], l[i], wxl[i], t.per_scale, t.half), t.sure);
+    /* Where the scale is negative no w x l is above 0, LX is not above any of them, and nothing changes. */
+    s->open[j] = v_lt(v_set(0), lx) & some & unsure;
+    s->inverse[j] = inverse;
+    v_store(s->lx + WS_LANES * j, lx);
+    v_store(s->l2 + WS_LANES * j, v_select(some, l2, v_set(0)));
+}
+
+/* Lists the searches that go on for the first turn, with their first quants. */
+V_INLINE void list_open(group_search *s, turn *t) {
+    t->n = 0;
+    for (int j = 0; j < 16; j++)
+        t->n += (int)v_compress(t->number + t->n, v_iota() + (uint32_t)(WS_LANES * j), s->open[j]);
+    for (int k = 0; k < t->n; k++) {
+        const uint32_t number = t->number[k];
+        const float *x = sub_block(s, number);
+        float inverse;
+        memcpy(&inverse, (const float *)s->inverse + number, sizeof inverse);
+        for (int i = 0; i < 16; i += WS_LANES)
+            v_store(s->l[number] + i, v_float(symmetric_quant(v_load(x + i) * inverse, 4)));
+        t->lx[k] = s->lx[number];
+        t->l2[k] = s->l2[number];
+        s->visit[number] = 0;
+        s->end[number] = ROUND;
+    }
+    for (int k = 0; k < t->n; k += WS_LANES) store_test(t, k, make_test(v_load(t->lx + k), v_load(t->l2 + k)));
+}
+
+/* Bit i: element i may change. */
+V_INLINE uint32_t unsettled(const float *x, const float *l, const turn *t, int k) {
+    uint32_t bits = 0;
+    for (int i = 0; i < 16; i += WS_LANES) {
+        const vf32 v = v_load(x + i), q = v_load(l + i);
+        const vf32 d = distance(v, q, v * v * v * q, v_set(t->per_scale[k]), v_set(t->half[k]));
+        bits |= v_lane_bits(~v_lt(d, v_set(t->sure[k]))) << i;
+    }
+    return bits;
+}
+
+/* Finds the next element of each search that may change. Searches without one are finished and leave the list. */
+V_INLINE void find_elements(group_search *s, turn *t) {
+    int n = 0;
+    for (int k = 0; k < t->n; k++) {
+        const uint32_t number = t->number[k], from = s->visit[number];
+        const float *x = sub_block(s, number), *l = s->l[number];
+        const uint32_t ahead = unsettled(x, l, t, k) * 0x10001u >> from % ROUND;
+        const uint32_t visit = from + (uint32_t)__builtin_ctz(ahead | 1u << ROUND);
+        s->lx[number] = t->lx[n] = t->lx[k];
+        s->l2[number] = t->l2[n] = t->l2[k];
+        s->visit[number] = (uint8_t)visit;
+        t->number[n] = number;
+        memcpy(&t->x[n], (const uint8_t *)x + sizeof *x * (visit % ROUND), sizeof *x); /* at any address */
+        t->l[n] = l[visit % ROUND];
+        n += (ahead != 0) & (visit < s->end[number]);
+    }
+    t->n = n;
+}
+
+/* Gives those elements the quants that are best, where that raises LX^2 / L2. */
+V_INLINE void refine(group_search *s, turn *t) {
+    int32_t changed[SUB_BLOCKS];
+    for (int k = 0; k < t->n; k += WS_LANES) {
+        const vf32 x = v_load(t->x + k), l = v_load(t->l + k), w = x * x, wx = w * x;
+        const vf32 sum_lx = v_load(t->lx + k), sum_l2 = v_load(t->l2 + k);
+        const vf32 others_lx = sum_lx - wx * l, others_l2 = sum_l2 - w * l * l;
+        const vf32 quant = v_float(symmetric_quant(x * others_l2 / others_lx, 4));
+        const vi32 candidate = v_lt(v_set(0), others_lx) & v_ne(quant, l);
+        const vf32 lx = others_lx + wx * quant, l2 = others_l2 + w * quant * quant;
+        const vi32 better = candidate & v_lt(v_set(0), l2) & v_lt(sum_lx * sum_lx * l2, lx * lx * sum_l2);
+        v_store(t->l + k, v_select(better, quant, l));
+        const vf32 new_lx = v_select(better, lx, sum_lx), new_l2 = v_select(better, l2, sum_l2);
+        v_store(t->lx + k, new_lx);
+        v_store(t->l2 + k, new_l2);
+        store_test(t, k, make_test(new_lx, new_l2));
+        memcpy(changed + k, &better, sizeof better);
+    }
+    for (int k = 0; k < t->n; k++) {
+        const uint32_t number = t->number[k], visit = s->visit[number], round_after = visit / ROUND + 2;
+        s->l[number][visit % ROUND] = t->l[k];
+        s->visit[number] = (uint8_t)(visit + 1);
+        if (changed[k]) s->end[number] = (uint8_t)(ROUND * (round_after < ROUNDS ? round_after : ROUNDS));
     }
 }
 
-/* The scales of the sub-blocks of a group, `block` being where its blocks are. */
-static inline void search_all(vf32 *scales, const vf32 *x, const float *const *block, size_t live) {
-    worklist work = {.n = 0};
+/* The scales of the sub-blocks of a group. */
+static inline void search_all(group_search *s, vf32 *scales, const vf32 *x, size_t live) {
+    turn t;
+    const vi32 is_live = V_MASK((vi32)v_iota() < (int32_t)live);
     for (int j = 0; j < 16; j++) {
-        search_state s;
-        const vi32 some = begin(&s, x + 16 * j);
-        scales[j] = fitted_scale(&s, some);
-        vi32 open = vi_set(0);
-        for (int i = 0; i < 16; i++) open |= unsettled(&s, i);
-        for (uint32_t lanes = v_lane_bits(open & some) & (uint32_t)((1u << live) - 1); lanes; lanes &= lanes - 1)
-            work.list[work.n++] = (uint16_t)(WS_LANES * j + __builtin_ctz(lanes));
+        v_prefetch((uintptr_t)s->block[0] + (size_t)(16 + j) * WS_LANES * 64, WS_LANES * 64); /* the next group */
+        begin(s, j, x + 16 * j);
+        s->open[j] &= is_live;
     }
-    search_unsettled(scales, block, &work);
+    list_open(s, &t);
+    for (find_elements(s, &t); t.n; find_elements(s, &t)) refine(s, &t);
+    for (int j = 0; j < 16; j++) {
+        const vf32 lx = v_load(s->lx + WS_LANES * j), l2 = v_load(s->l2 + WS_LANES * j);
+        scales[j] = v_select(v_lt(v_set(0), l2), lx / l2, v_set(0));
+    }
 }
 
 /* 16 codes of 6 bits as 3 words. */
@@ -122,17 +187,55 @@ static inline void pack_scales(vu32 *words, const vu32 *code) {
     for (int j = 0; j < 16; j++) words[2] |= code[j] >> 4 << (8 * (j % 4) + 2 * (j / 4));
 }
 
-/* The quants of a sub-block for the scale d. Returns the lanes where that is 0: there the search's own remain. */
-V_INLINE vi32 requantize(vu32 *q, const vf32 *x, vf32 d) {
-    for (int i = 0; i < 16; i++) q[i] = (vu32)(symmetric_quant(x[i] / d, 4) + 4);
-    return v_eq(d, v_set(0));
+/* The quants of a sub-block for the scale d, raised by 4, four in a word. Where d is 0 they are of no use. */
+V_INLINE void divide(vu32 *words, const vf32 *x, vf32 d) {
+    for (int i = 0; i < 16; i += 4) {
+        vu32 q[4];
+        for (int k = 0; k < 4; k++) q[k] = (vu32)(symmetric_quant(x[i + k] / d, 4) + 4);
+        words[i / 4] = v_word(q);
+    }
 }
 
-/* Sets the lanes `keep` of q to the quants that the search makes. */
-static inline void keep_own(vu32 *q, const vf32 *x, vi32 keep) {
-    search_state s;
-    const vi32 some = search(&s, x);
-    for (int i = 0; i < 16; i++) q[i] = vu_select(keep, (vu32)((v_trunc(s.l[i]) + 4) & some), q[i]);
+/* The same by multiplying, which is faster. That differs by so little that only near a half might it round otherwise,
+ * as the quants of x * first_inverse are bounded. Returns the lanes where it might. */
+V_INLINE vi32 multiply(vu32 *words, const vf32 *x, vf32 d, vf32 first_inverse) {
+    const float zero = 0x1.8p23f + 4;  /* zero + t has the whole number nearest to t + 4 in its low bits */
+    const int32_t lowest = 0x4b400000; /* the bits of zero - 4 */
+    const vf32 inverse = 1.0f / d;
+    vf32 most = v_set(0);
+    for (int i = 0; i < 16; i += 4) {
+        vu32 q[4];
+        for (int k = 0; k < 4; k++) {
+            const vf32 t = x[i + k] * inverse, sum = t + zero;
+            most = v_max(v_abs(t - (sum - zero)), most);
+            q[k] = (vu32)vi_clamp((vi32)v_bits(sum), lowest, lowest + 7);
+        }
+        words[i / 4] = ((q[0] | q[1] << 8) & 0xffffu) | q[2] << 16 | q[3] << 24;
+    }
+    return ~(v_lt(most, v_set(0.499998f)) & v_lt(v_abs(inverse), v_abs(first_inverse) * 0x1p16f));
+}
+
+V_INLINE void requantize(vu32 *words, const vf32 *x, vf32 d, vf32 first_inverse) {
+    /* One lane is the definition: divide. */
+    if (WS_LANES == 1 || v_any(multiply(words, x, d, first_inverse) & v_ne(d, v_set(0)))) divide(words, x, d);
+}
+
+/* Sets the lanes `keep` of the quants of sub-block j, whose stored scale is 0, to those that the search made. */
+static inline void keep_own(const group_search *s, vu32 *words, int j, const vf32 *x, vi32 keep) {
+    const vi32 some = ~v_lt(v_abs(v_extreme(x, 16)), v_set(WS_ZERO_BELOW));
+    for (int i = 0; i < 16; i += 4) {
+        vu32 q[4];
+        for (int k = 0; k < 4; k++) q[k] = (vu32)((symmetric_quant(s->inverse[j] * x[i + k], 4) + 4) & some);
+        words[i / 4] = vu_select(keep, v_word(q), words[i / 4]);
+    }
+    for (uint32_t lanes = v_lane_bits(keep & s->open[j]); lanes; lanes &= lanes - 1) {
+        const int lane = __builtin_ctz(lanes);
+        const float *l = s->l[WS_LANES * j + lane];
+        for (int i = 0; i < 16; i++) {
+            const uint8_t own = (uint8_t)((int)l[i] + 4);
+            memcpy((uint8_t *)(words + i / 4) + 4 * lane + i % 4, &own, 1);
+        }
+    }
 }
 
 /* The codes of the sub-blocks' scales; returns the half of the super-block's. */
@@ -146,13 +249,13 @@ static inline vu32 encode(vu32 *codes, const vf32 *scales) {
     return v_half(1.0f / inverse) & some;
 }
 
-static inline void store(vu32 *q, const vu32 *codes, vu32 half, uint8_t *y, size_t live) {
+/* The quants are raised by 4, four in a word. */
+static inline void store(const vu32 *q, const vu32 *codes, vu32 half, uint8_t *y, size_t live) {
     vu32 words[27]; /* 8 words of high bits, 16 of low bits, 3 of scales */
     for (int i = 0; i < 8; i++) {
         words[i] = vu_set(0);
-        for (int j = 0; j < 8; j++) words[i] |= (v_word(q + 32 * j + 4 * i) >> 2 & 0x01010101u) << j;
+        for (int j = 0; j < 8; j++) words[i] |= (q[8 * j + i] >> 2 & 0x01010101u) << j;
     }
-    for (int i = 0; i < 256; i++) q[i] &= 3u;
     v_pack_2_bits(words + 8, q);
     pack_scales(words + 24, codes);
     v_store_words(y, sizeof(ws_q3_k), words, 27, live);
@@ -162,25 +265,32 @@ static inline void store(vu32 *q, const vu32 *codes, vu32 half, uint8_t *y, size
 V_INLINE vf32 sub_scale(vu32 code, vu32 half) { return v_from_half(half) * v_float((vi32)code - 32); }
 
 static inline void quantize(const vf32 *x, const float *const *block, uint8_t *y, size_t live) {
-    vu32 q[256], codes[16];
+    vu32 q[64], codes[16];
     vf32 scales[16];
-    search_all(scales, x, block, live);
+    group_search s;
+    s.block = block;
+    search_all(&s, scales, x, live);
     const vu32 half = encode(codes, scales);
     for (int j = 0; j < 16; j++) {
-        const vi32 keep = requantize(q + 16 * j, x + 16 * j, sub_scale(codes[j], half));
-        if (v_any(keep)) keep_own(q + 16 * j, x + 16 * j, keep);
+        const vf32 d = sub_scale(codes[j], half);
+        const vi32 zero = v_eq(d, v_set(0));
+        requantize(q + 4 * j, x + 16 * j, d, s.inverse[j]);
+        if (v_any(zero)) keep_own(&s, q + 4 * j, j, x + 16 * j, zero);
     }
     store(q, codes, half, y, live);
 }
 
 static inline void quantize_weighted(const vf32 *x, const vf32 *columns, uint8_t *y, size_t live) {
-    vu32 q[256], own[256], codes[16];
-    vf32 w[256], scales[16], sum_w[16];
+    vu32 q[64], own[64], codes[16];
+    vf32 w[256], scales[16], sum_w[16], inverse[16];
     importance_of_super_block(w, x, columns, 2.0f);
     for (int j = 0; j < 16; j++) {
         const symmetric_found found = symmetric_search(x + 16 * j, w + 16 * j, 16, 4);
-        symmetric_quants(own + 16 * j, x + 16 * j, 16, 4, &found);
+        vu32 of_sub_block[16];
+        symmetric_quants(of_sub_block, x + 16 * j, 16, 4, &found);
+        for (int i = 0; i < 4; i++) own[4 * j + i] = v_word(of_sub_block + 4 * i);
         scales[j] = found.scale;
+        inverse[j] = found.inverse;
         sum_w[j] = v_set(0);
         for (int i = 16 * j; i < 16 * j + 16; i++) sum_w[j] += w[i];
     }
@@ -188,8 +298,9 @@ static inline void quantize_weighted(const vf32 *x, const vf32 *columns, uint8_t
     symmetric_quants(codes, scales, 16, 32, &found);
     const vu32 half = v_half(found.scale);
     for (int j = 0; j < 16; j++) {
-        const vi32 keep = requantize(q + 16 * j, x + 16 * j, sub_scale(codes[j], half));
-        for (int i = 16 * j; i < 16 * j + 16; i++) q[i] = vu_select(keep, own[i], q[i]);
+        const vf32 d = sub_scale(codes[j], half);
+        requantize(q + 4 * j, x + 16 * j, d, inverse[j]);
+        for (int i = 4 * j; i < 4 * j + 4; i++) q[i] = vu_select(v_eq(d, v_set(0)), own[i], q[i]);
     }
     store(q, codes, half, y, live);
 }

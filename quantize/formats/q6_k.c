@@ -29,11 +29,12 @@ static inline void quantize_for(const vf32 *x, const vf32 *w, uint8_t *y, size_t
         codes[j] = (vu32)code & 0xffu;
         quantize_sub_block(q + 16 * j, x + 16 * j, d * v_float(code), &found[j]);
     }
+    for (int i = 0; i < 64; i++) q[i] = v_word(q + 4 * i);
     for (int i = 0; i < 32; i++) {
-        const vu32 *first = q + 128 * (i / 16) + 4 * (i % 16);
-        words[i] = (v_word(first) & 0x0f0f0f0fu) | (v_word(first + 64) & 0x0f0f0f0fu) << 4;
+        const vu32 *first = q + 32 * (i / 16) + i % 16;
+        words[i] = (first[0] & 0x0f0f0f0fu) | (first[16] & 0x0f0f0f0fu) << 4;
     }
-    for (int i = 0; i < 256; i++) q[i] >>= 4;
+    for (int i = 0; i < 64; i++) q[i] >>= 4;
     v_pack_2_bits(words + 32, q);
     for (int i = 0; i < 4; i++) words[48 + i] = v_word(codes + 4 * i);
     for (int i = 0; i < 52; i++) words[i] &= some;

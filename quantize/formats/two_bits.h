@@ -4,11 +4,12 @@
 
 #include "lanes.h"
 
-/* 256 quants of two bits as 16 words: elements that lie 32 apart share a byte. */
+/* The low two bits of 256 quants, given four in a word, as 16 words: elements that lie 32 apart share a byte. */
 V_INLINE void v_pack_2_bits(vu32 *words, const vu32 *q) {
     for (int i = 0; i < 16; i++) {
-        const vu32 *first = q + 128 * (i / 8) + 4 * (i % 8);
-        words[i] = v_word(first) | v_word(first + 32) << 2 | v_word(first + 64) << 4 | v_word(first + 96) << 6;
+        const vu32 *first = q + 32 * (i / 8) + i % 8;
+        words[i] = vu_set(0);
+        for (int k = 0; k < 4; k++) words[i] |= (first[8 * k] & 0x03030303u) << (2 * k);
     }
 }
 

@@ -5,7 +5,7 @@
 #include <immintrin.h>
 
 #define WS_LANES   8
-#define V_PREFETCH 6144
+#define V_AHEAD    6144
 #define V_HAS_STORE_LANES
 #include "types.h"
 
