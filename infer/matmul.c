@@ -48,20 +48,33 @@ static void round_tokens(void *ctx, size_t begin, size_t end, int thread) {
         w->e->k.to_bf16(w->x->x + t * w->x->stride, (uint16_t *)w->q.cells + t * bf16_stride(w), w->x->n_cols);
 }
 
-static void mul_floats(const work *w, const ws_product *p, size_t row, size_t n_rows) {
+/* n_rows rows of a matrix, `step` rows apart. */
+static void mul_floats(const work *w, const ws_product *p, size_t row, size_t step, size_t n_rows, float *y) {
     const bool is_bf16 = p->w->type == WS_TYPE_BF16;
     const ws_float_job job = {
         .w = p->w->data + row * p->w->row_bytes,
-        .w_bytes = p->w->row_bytes,
+        .w_bytes = step * p->w->row_bytes,
         .n_rows = n_rows,
         .n_cols = p->w->n_in,
         .x = is_bf16 ? (const void *)w->q.cells : w->x->x,
         .x_stride = is_bf16 ? bf16_stride(w) : w->x->stride,
         .n_tokens = w->n_tokens,
-        .y = p->y + row,
+        .y = y,
         .y_stride = p->y_stride,
     };
     w->e->k.mul_float[p->w->type](&job);
+}
+
+/* A single token waits for memory, and processors fetch ahead best what is read as a few long streams: a row of the
+ * first half of the matrix goes with one of the second. */
+static void mul_float_pairs(const work *w, const ws_product *p, size_t group) {
+    const size_t half = (p->w->n_out + 1) / 2, first = group * (WS_LANES / 2), end = first + WS_LANES / 2;
+    for (size_t row = first; row < end && row < half; row++) {
+        float y[2];
+        const size_t n = row + half < p->w->n_out ? 2 : 1;
+        mul_floats(w, p, row, half, n, y);
+        for (size_t i = 0; i < n; i++) p->y[row + i * half] = y[i];
+    }
 }
 
 static void mul_blocks(const work *w, const ws_product *p, size_t row, size_t n_rows, ws_panel *panels) {
@@ -98,10 +111,12 @@ static void mul_groups(const work *w, size_t begin, size_t end, int thread) {
         const ws_product *p = &w->p[product];
         const size_t row = (group - w->first[product]) * WS_LANES, left = p->w->n_out - row;
         const size_t n_rows = left < WS_LANES ? left : WS_LANES;
-        if (w->e->k.mul_float[p->w->type])
-            mul_floats(w, p, row, n_rows);
-        else
+        if (!w->e->k.mul_float[p->w->type])
             mul_blocks(w, p, row, n_rows, w->e->panels + (size_t)thread * WS_CHUNK);
+        else if (w->n_tokens == 1)
+            mul_float_pairs(w, p, group - w->first[product]);
+        else
+            mul_floats(w, p, row, 1, n_rows, p->y + row);
     }
 }
 

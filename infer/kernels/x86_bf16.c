@@ -1,6 +1,7 @@
 /* x86_bf16.c - rows of BF16 for AVX-512's vdpbf16ps, which adds to each of 16 sums the product of two odd columns, then
  * that of the even columns before them. */
 #include "kernels.h"
+#include "x86_fetch.h"
 #include "x86_sums.h"
 
 #include <immintrin.h>
@@ -12,7 +13,7 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-enum { STEP = 2 * WS_LANES, TILE_R = 4, TILE_T = 6, ALONE_R = 2, AHEAD = 16384 };
+enum { STEP = 2 * WS_LANES, TILE_R = 4, TILE_T = 6, ALONE_R = 2 };
 
 /* The n <= STEP columns from p on; zeros after them. */
 INLINE __m512bh load(const uint8_t *p, size_t n) {
@@ -31,13 +32,6 @@ INLINE void mul_add(const uint8_t *w, size_t w_bytes, const uint16_t *x, size_t 
     }
 }
 
-/* A single token waits for memory: few rows at a time, so that it is read nearly in order, and ask for what lies AHEAD
- * bytes further on, as many bytes as are being read. */
-INLINE void fetch_ahead(const uint8_t *first_row, size_t column, const int n_rows) {
-    const char *at = (const char *)first_row + AHEAD + 2 * column * (size_t)n_rows;
-    UNROLL for (int i = 0; i < n_rows; i++) _mm_prefetch(at + 2 * STEP * i, _MM_HINT_T1);
-}
-
 INLINE void mul_tile(const ws_float_job *job, size_t r0, size_t t0, const int n_rows, const int n_tokens) {
     const uint8_t *w = job->w + r0 * job->w_bytes;
     const uint16_t *x = (const uint16_t *)job->x + t0 * job->x_stride;
@@ -45,7 +39,8 @@ INLINE void mul_tile(const ws_float_job *job, size_t r0, size_t t0, const int n_
     UNROLL for (int r = 0; r < n_rows; r++) UNROLL for (int t = 0; t < n_tokens; t++) acc[r][t] = _mm512_setzero_ps();
     size_t c = 0;
     for (; c + STEP <= job->n_cols; c += STEP) {
-        if (n_tokens == 1) fetch_ahead(w, c, n_rows);
+        if (n_tokens == 1 && c % FETCH_STEP == 0)
+            UNROLL for (int r = 0; r < n_rows; r++) fetch_page(w + r * job->w_bytes + 2 * c);
         mul_add(w + 2 * c, job->w_bytes, x + c, job->x_stride, STEP, acc, n_rows, n_tokens);
     }
     if (c < job->n_cols) mul_add(w + 2 * c, job->w_bytes, x + c, job->x_stride, job->n_cols - c, acc, n_rows, n_tokens);

@@ -8,6 +8,7 @@
 
 #include "inline.h"
 #include "kernels.h"
+#include "x86_fetch.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -223,14 +224,7 @@ INLINE void mul_add_tail(const factors *f, size_t n, lanes acc[][TILE_T], const 
     mul_add_step(&(factors){wp[0], xp[0], STEP_BYTES, STEP_BYTES}, acc, n_rows, n_tokens, kind);
 }
 
-/* A single token waits for memory: few rows at a time, so that it is read nearly in order, and ask for what lies AHEAD
- * bytes further on, as many bytes as are being read. */
-enum { ALONE_R = 2, AHEAD = 16384 };
-INLINE void fetch_ahead(const uint8_t *first_row, size_t column, const int n_rows, const float_kind kind) {
-    const size_t bytes = n_rows * kind_bytes(kind);
-    const char *at = (const char *)first_row + AHEAD + column * bytes;
-    for (size_t i = 0; i < step_columns(kind) * bytes; i += 64) _mm_prefetch(at + i, _MM_HINT_T1);
-}
+enum { ALONE_R = 2 }; /* rows of a single token, which come in pairs */
 
 INLINE void float_tile(const ws_float_job *job, size_t r0, size_t t0, const int n_rows, const int n_tokens,
                        const float_kind kind) {
@@ -242,7 +236,8 @@ INLINE void float_tile(const ws_float_job *job, size_t r0, size_t t0, const int 
     factors f = {job->w + r0 * job->w_bytes, (const uint8_t *)job->x + t0 * x_bytes, job->w_bytes, x_bytes};
     size_t left = job->n_cols;
     for (; left >= step_columns(kind); left -= step_columns(kind)) {
-        if (n_tokens == 1) fetch_ahead(job->w + r0 * job->w_bytes, job->n_cols - left, n_rows, kind);
+        if (n_tokens == 1 && (job->n_cols - left) % FETCH_STEP == 0)
+            UNROLL for (int r = 0; r < n_rows; r++) fetch_page(f.w + r * job->w_bytes);
         mul_add_step(&f, acc, n_rows, n_tokens, kind);
         f.w += step_columns(kind) * kind_bytes(kind), f.x += step_columns(kind) * input_bytes(kind);
     }
