@@ -61,7 +61,8 @@ static ws_status parse_number(const ws_option *o, const char *text, ws_error *er
     if (end == text || *end || errno)
         return ws_fail(err, WS_USAGE, "--%s: '%s' is not a %snumber", o->name, text, whole ? "whole " : "");
     if (!(value >= o->min && value <= o->max))
-        return ws_fail(err, WS_USAGE, "--%s: %s is outside of %g to %g", o->name, text, o->min, o->max);
+        return ws_fail(err, WS_USAGE, whole ? "--%s: %s is outside of %.0f to %.0f" : "--%s: %s is outside of %g to %g",
+                       o->name, text, o->min, o->max);
     if (whole)
         *(int64_t *)o->where = integer;
     else

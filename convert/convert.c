@@ -107,6 +107,19 @@ static ws_status put_pairs(ws_conversion *c, const char *config_path, ws_error *
     return ws_pairs_check(&c->pairs, err);
 }
 
+/* DeepSeek V3's experts: transformers always take sigmoids, llama.cpp softmax where the file does not say it, and the
+ * reference says it only if config.json does. */
+static void warn_gating(const ws_conversion *c) {
+    bool offset = false;
+    char key[96];
+    for (size_t i = 0; i < c->plan.n; i++) offset |= strstr(c->plan.item[i].to, ".exp_probs_b.") != NULL;
+    snprintf(key, sizeof key, "%s.expert_gating_func", c->source->arch->name);
+    if (offset && !ws_pairs_find(&c->pairs, key))
+        c->opt.warn(c->opt.ctx,
+                    "config.json has no 'scoring_func'; without it the file's experts are chosen by softmax, "
+                    "although DeepSeek V3 means sigmoid: add \"scoring_func\": \"sigmoid\"");
+}
+
 static ws_status fill_writer(ws_conversion *c, ws_error *err) {
     WS_TRY(ws_gguf_writer_new(&c->writer, err));
     WS_TRY(ws_pairs_write(&c->pairs, c->writer, err));
@@ -127,7 +140,9 @@ ws_status ws_conversion_open(ws_conversion *c, const char *dir, const ws_convert
     ws_status st = make_plan(c, config_path, err);
     if (!st) st = put_pairs(c, config_path, err);
     free(config_path);
-    return st ? st : fill_writer(c, err);
+    if (st) return st;
+    warn_gating(c);
+    return fill_writer(c, err);
 }
 
 void ws_conversion_close(ws_conversion *c) {

@@ -22,6 +22,7 @@ typedef struct {
     ws_kernels k;
     char held[8]; /* the beginning of a character, not emitted yet */
     size_t n_held;
+    ws_error emit_err; /* the receiver's, of the first text that it could not take */
 } generation;
 
 /* Bytes of a character by its first byte; 1 also for bytes that cannot be first. */
@@ -39,7 +40,12 @@ size_t ws_utf8_whole(const char *text, size_t n) {
 }
 
 static void emit(generation *g, const char *text, size_t n) {
-    if (g->o->emit && n) g->o->emit(g->o->arg, text, n);
+    if (g->o->emit && n && !g->emit_err.code) (void)g->o->emit(g->o->arg, text, n, &g->emit_err);
+}
+
+static ws_status emitted(const generation *g, ws_error *err) {
+    if (g->emit_err.code) *err = g->emit_err;
+    return g->emit_err.code;
 }
 
 /* A token's text behind what was held back: at most the first characters of it complete a character. */
@@ -148,6 +154,7 @@ static ws_status run_tokens(generation *g, ws_generated *out, ws_error *err) {
         out->ids.id[out->ids.n++] = id;
         ws_sampler_saw(g->sampler, id);
         emit_token(g, ws_token_text(g->t, id));
+        WS_TRY(emitted(g, err));
         if (out->ids.n == g->o->n_predict) break;
         if (ws_session_position(g->session) == g->ctx) {
             out->stop = WS_STOP_CONTEXT;
@@ -172,7 +179,7 @@ static ws_status run(generation *g, ws_generated *out, ws_error *err) {
     out->n_prompt = g->prompt.n;
     out->prompt_seconds = begin - start;
     out->generate_seconds = ws_now() - begin;
-    return st;
+    return st ? st : emitted(g, err);
 }
 
 ws_status ws_generate(const ws_model *m, const ws_tokenizer *t, const ws_generate_options *o, ws_generated *out,

@@ -6,8 +6,8 @@
 #include "sample.h"
 #include "tokenizer.h"
 
-/* Receives text as it is generated, in whole UTF-8 characters. */
-typedef void ws_emit_fn(void *arg, const char *text, size_t n);
+/* Receives text as it is generated, in whole UTF-8 characters. A failure ends the generation. */
+typedef ws_status ws_emit_fn(void *arg, const char *text, size_t n, ws_error *err);
 
 typedef struct {
     const char *prompt;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static double rate(uint64_t n, double seconds) { return seconds > 0 ? (double)n / seconds : 0; }
@@ -25,18 +26,18 @@ typedef struct {
     bool show;
     char *text;
     size_t n, cap;
-    ws_error err; /* memory ran out */
 } output;
 
-static void emit(void *arg, const char *text, size_t n) {
+static ws_status emit(void *arg, const char *text, size_t n, ws_error *err) {
     output *out = arg;
-    if (out->show) {
-        fwrite(text, 1, n, stdout);
-        fflush(stdout);
-    } else if (!out->err.code && !ws_grow(&out->text, &out->cap, out->n + n, 1, &out->err)) {
-        memcpy(out->text + out->n, text, n);
-        out->n += n;
-    }
+    if (out->show)
+        return fwrite(text, 1, n, stdout) == n && fflush(stdout) == 0
+                   ? WS_OK
+                   : ws_fail_errno(err, "cannot write to standard output");
+    WS_TRY(ws_grow(&out->text, &out->cap, out->n + n, 1, err));
+    memcpy(out->text + out->n, text, n);
+    out->n += n;
+    return WS_OK;
 }
 
 static cJSON *logprob_json(const ws_tokenizer *t, const ws_logprob *p) {
@@ -106,14 +107,24 @@ static ws_status choose_seed(const ws_infer_options *o, uint64_t *seed, ws_error
     return WS_OK;
 }
 
-/* What is left to print behind the text; a terminal's next line is not to begin in it. */
+/* Do standard output and standard error end up in the same file or pipe? */
+static bool outputs_meet(void) {
+    struct stat out, log;
+    return fstat(STDOUT_FILENO, &out) == 0 && fstat(STDERR_FILENO, &log) == 0 && out.st_dev == log.st_dev &&
+           out.st_ino == log.st_ino;
+}
+
+/* What is left to print behind the text; a terminal's next line, or what is said about it in the same file, is not to
+ * begin in it. */
 static ws_status print_generated(const ws_infer_job *j, const ws_tokenizer *t, const ws_generated *g, const output *out,
                                  uint64_t seed, ws_error *err) {
     const ws_common_options *o = &j->o->common;
     const bool logprobs = j->o->logprobs >= 0;
     if (o->json) return print_generated_json(t, g, out, seed, logprobs, err);
-    if (isatty(STDOUT_FILENO)) putchar('\n');
+    const bool terminal = isatty(STDOUT_FILENO);
+    if (terminal) putchar('\n');
     fflush(stdout);
+    if (!terminal && (logprobs || !o->quiet) && outputs_meet()) fputc('\n', stderr);
     if (logprobs) print_logprobs(t, g);
     if (!o->quiet) print_timings(g, seed);
     return WS_OK;
@@ -147,7 +158,6 @@ static ws_status generate(const ws_infer_job *j, const ws_model *m, const char *
     WS_TRY(choose_seed(o, &g.sample.seed, err));
     WS_TRY(ws_tokenizer_open(&t, m->gguf, err));
     ws_status st = ws_generate(m, t, &g, &result, err);
-    if (!st && out.err.code) st = ws_fail(err, out.err.code, "%s", out.err.msg);
     if (!st) st = print_generated(j, t, &result, &out, g.sample.seed, err);
     ws_tokenizer_close(t);
     free(result.ids.id);

@@ -125,7 +125,7 @@ static ws_status tokenize(evaluation *e, const ws_tokenizer *t, const ws_documen
         ws_ids *ids = &e->m->documents[i].ids;
         WS_TRY(ws_tokenize(t, ids, documents[i].text, documents[i].n, true, false, err));
         if (count_chunks(e, ids) == 0)
-            return ws_fail(err, WS_FORMAT, "%s has %zu tokens, which do not fill one chunk of %zu",
+            return ws_fail(err, WS_FORMAT, "'%s' has %zu tokens, which do not fill one chunk of %zu",
                            documents[i].name ? documents[i].name : "the text", ids->n, e->m->rule.length);
     }
     return WS_OK;

@@ -195,6 +195,20 @@ class Outputs(CliCase):
         self.assertEqual(result.returncode, 1)
         self.assertIn(b"standard output", result.stderr)
 
+    def test_generated_text_meets_a_full_disk(self):
+        with open("/dev/full", "wb") as full:
+            result = subprocess.run([BIN / "infer", self.gguf, "-p", "a", "-n", "4000"], stdout=full, stderr=subprocess.PIPE)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b"standard output: No space left", result.stderr)
+        self.assertNotIn(b"tokens/s", result.stderr)
+
+    def test_timings_begin_a_line_where_both_outputs_meet(self):
+        command = [BIN / "infer", self.gguf, "-p", "a", "-n", "4", "--temp", "0"]
+        alone = subprocess.run(command, capture_output=True, check=True)
+        both = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)
+        self.assertTrue(both.stdout.startswith(alone.stdout + b"\nprompt: "), both.stdout)
+        self.assertTrue(alone.stderr.startswith(b"prompt: "), alone.stderr)
+
 
 class Json(CliCase):
     def test_one_value_on_stdout(self):

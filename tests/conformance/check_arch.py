@@ -10,21 +10,14 @@ import sys
 import tempfile
 
 import numpy as np
+from tokenizers import Tokenizer
 
 import arch_folders
-from tokenizers import Tokenizer
+from score import check, finish
 
 TOLERANCE = {"f32": 1e-3, "f16": 1e-2}
 LENGTHS = [5, 40]
 TEXTS = ["the quick brown fox jumps over the lazy dog", "A dog, jumped!"]
-
-passed = failed = 0
-
-
-def check(ok, what):
-    global passed, failed
-    passed, failed = passed + bool(ok), failed + (not ok)
-    print(("ok   " if ok else "FAIL ") + what, flush=True)
 
 
 def infer(args, *command):
@@ -76,8 +69,7 @@ def main():
                 packed = gguf.rename(gguf.with_suffix(".packed"))
                 subprocess.run([args.bin / "quantize", packed, gguf, "f32", "--allow-requantize", "-q"], check=True)
             (check_embeddings if kind in arch_folders.ENCODERS else check_logits)(args, name, model, gguf)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return finish()
 
 
 if __name__ == "__main__":

@@ -12,18 +12,12 @@ import tempfile
 import numpy as np
 from gguf import GGUFReader
 
+from score import check, finish
+
 # name -> (tokens of a chunk, most that a tensor's sums may differ, as a share of their length)
 MODELS = {"smollm2": (512, 2e-3), "mixtral": (128, 1e-4), "deepseek2": (128, 1e-4)}
 KEYS = ["general.type", "imatrix.datasets", "imatrix.chunk_count", "imatrix.chunk_size"]
 SAME_BYTES = 0.99
-
-passed = failed = 0
-
-
-def check(ok, what):
-    global passed, failed
-    passed, failed = passed + bool(ok), failed + (not ok)
-    print(("ok   " if ok else "FAIL ") + what, flush=True)
 
 
 def run(*command):
@@ -103,8 +97,7 @@ def main():
         tmp = pathlib.Path(tmp)
         for name in MODELS:
             compare_model(args, tmp, name, folder_of(args, name), text)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return finish()
 
 
 if __name__ == "__main__":

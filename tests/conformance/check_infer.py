@@ -14,11 +14,12 @@ import hashlib
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 
 import numpy as np
+
+from score import check, finish, run
 
 TOLERANCE = {"f32": 1e-3, "f16": 1e-2}
 SPLITS = {"f32": [["-b", "1", "-t", "1"], ["-b", "5"], ["-b", "3", "-t", "2"]], "f16": [["-b", "3", "-t", "2"]]}
@@ -27,19 +28,6 @@ CHUNKS = 20
 TYPES = ["f16", "q8_0", "q4_0", "q4_k_m"]
 TINY = ["llama", "llama_bpe", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "phi3", "mixtral", "granite", "qwen3_moe",
         "gpt2", "olmo2", "deepseek2"]
-
-passed = failed = 0
-
-
-def check(ok, what):
-    global passed, failed
-    passed, failed = passed + bool(ok), failed + (not ok)
-    print(("ok   " if ok else "FAIL ") + what, flush=True)
-
-
-def run(*command, **kw):
-    kw = {"check": True, "capture_output": True, "text": True} | kw
-    return subprocess.run([str(c) for c in command], **kw)
 
 
 class Setup:
@@ -187,8 +175,7 @@ def main():
         check_perplexity(setup)
     if args.only in (None, "divergence"):
         check_divergence(setup)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return finish()
 
 
 if __name__ == "__main__":

@@ -13,26 +13,13 @@ import pathlib
 import random
 import re
 import struct
-import subprocess
 import sys
 import tempfile
 
+from score import check, finish, run
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXT = ROOT / "tests/model/heldout.txt"
-
-passed = failed = 0
-
-
-def check(ok, what):
-    global passed, failed
-    passed, failed = passed + bool(ok), failed + (not ok)
-    print(("ok   " if ok else "FAIL ") + what, flush=True)
-
-
-def run(*command, **kw):
-    kw = {"check": True, "capture_output": True, "text": True} | kw
-    return subprocess.run([str(c) for c in command], **kw)
-
 
 # ---- tasks ----
 
@@ -230,8 +217,7 @@ def main():
         check_scores(setup, "SmolLM2", setup.model("smollm2", smollm2, "f16"), 8, 8)
     else:
         print("SmolLM2 skipped: it is made by scripts of ../shared")
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return finish()
 
 
 if __name__ == "__main__":

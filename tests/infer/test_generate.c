@@ -35,13 +35,16 @@ typedef struct {
     char text[4000];
     size_t n;
     bool cut; /* some piece was not whole characters */
+    bool full;
 } collected;
 
-static void collect(void *arg, const char *text, size_t n) {
+static ws_status collect(void *arg, const char *text, size_t n, ws_error *err) {
     collected *c = arg;
+    if (c->full) return ws_fail(err, WS_IO, "full");
     c->cut |= ws_utf8_whole(text, n) != n;
     memcpy(c->text + c->n, text, n);
     c->n += n;
+    return WS_OK;
 }
 
 static ws_status generate(const ws_generate_options *g, ws_generated *out, ws_error *err) {
@@ -70,6 +73,16 @@ static ws_generate_options defaults(collected *c) {
                                  .sample = {.temp = 5, .top_p = 1, .seed = 4},
                                  .emit = collect,
                                  .arg = c};
+}
+
+Test(generate, a_receiver_that_fails_ends_it) {
+    collected c = {.full = true};
+    ws_generated x;
+    ws_error err = {0};
+    const ws_generate_options g = defaults(&c);
+    cr_assert_eq(generate(&g, &x, &err), WS_IO);
+    cr_expect_str_eq(err.msg, "full");
+    cr_expect_eq(x.ids.n, 0);
 }
 
 /* The model is random, so its bytes are mostly no text: pieces must be whole all the same. */
