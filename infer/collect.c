@@ -13,8 +13,10 @@
 typedef struct {
     const ws_tensor *t;
     uint64_t n;
-    double *sums;     /* [n][ne[0]]; NULL: not wanted */
+    double *sums;     /* [n][ne[0]]; NULL: neither wanted nor merged */
     uint64_t *counts; /* [n] */
+    bool wanted;
+    bool one_count; /* all that is known of experts is a count for all, which `counts` repeats */
 } entry;
 
 struct ws_collector {
@@ -28,15 +30,18 @@ static bool wanted(const ws_tensor *t, bool output) {
     return strncmp(t->name, "blk.", 4) == 0 || (output && strcmp(t->name, "output.weight") == 0);
 }
 
+static ws_status make_room(entry *e, ws_error *err) {
+    e->sums = ws_alloc(e->n * e->t->ne[0], sizeof *e->sums, "sums of squares", err);
+    e->counts = ws_alloc(e->n, sizeof *e->counts, "counts", err);
+    return e->sums && e->counts ? WS_OK : WS_NOMEM;
+}
+
 static ws_status open_entries(ws_collector *c, bool output, ws_error *err) {
     for (size_t i = 0; i < c->gguf->n_tensors; i++) {
         const ws_tensor *t = &c->gguf->tensors[i];
         entry *e = &c->entries[i];
-        *e = (entry){.t = t, .n = t->ne[2] * t->ne[3]};
-        if (!wanted(t, output)) continue;
-        e->sums = ws_alloc(e->n * t->ne[0], sizeof *e->sums, "sums of squares", err);
-        e->counts = ws_alloc(e->n, sizeof *e->counts, "counts", err);
-        if (!e->sums || !e->counts) return WS_NOMEM;
+        *e = (entry){.t = t, .n = t->ne[2] * t->ne[3], .wanted = wanted(t, output)};
+        if (e->wanted) WS_TRY(make_room(e, err));
     }
     return WS_OK;
 }
@@ -89,13 +94,14 @@ static void add_squares(void *ctx, size_t begin, size_t end, int thread) {
 
 void ws_collect_rows(ws_collector *c, ws_team *team, const ws_matrix *w, const ws_rows *x, size_t n_rows) {
     enum { GRAIN = 64 };
-    const entry *e = find(c, w->name);
-    if (!e) return;
+    entry *e = find(c, w->name);
+    if (!e || !e->wanted) return;
     const uint64_t bytes = e->t->bytes / e->n, offset = (uint64_t)(w->data - (const uint8_t *)e->t->data);
     if (offset % bytes) return;
     const uint64_t i = offset / bytes;
     ws_team_for(team, w->n_in, GRAIN, add_squares, &(addition){e->sums + i * w->n_in, x, n_rows});
     e->counts[i] += n_rows;
+    e->one_count = false;
 }
 
 const double *ws_collected(const ws_collector *c, const char *tensor, uint64_t i, uint64_t *n_tokens) {
@@ -113,7 +119,53 @@ static uint64_t largest_count(const entry *e) {
 }
 
 /* Counts of the file: experts have one each; other stacks (a matrix per head) meet the same tokens. */
-static uint64_t n_counts(const entry *e) { return strstr(e->t->name, "_exps.") ? e->n : 1; }
+static uint64_t n_counts(const entry *e) { return strstr(e->t->name, "_exps.") && !e->one_count ? e->n : 1; }
+
+uint64_t ws_collector_tokens(const ws_collector *c) {
+    uint64_t max = 0;
+    for (size_t i = 0; i < c->gguf->n_tensors; i++) {
+        const uint64_t n = largest_count(&c->entries[i]);
+        max = n > max ? n : max;
+    }
+    return max;
+}
+
+/* ---- merging ---- */
+
+static float float_at(const void *data, uint64_t i) {
+    float x;
+    memcpy(&x, (const uint8_t *)data + i * sizeof x, sizeof x);
+    return x;
+}
+
+static ws_status merge_entry(entry *e, const ws_imatrix_sums *s, const char *path, uint64_t chunk_size, ws_error *err) {
+    const uint64_t columns = e->t->ne[0], n_values = e->n * columns, last = s->n_counts ? s->n_counts - 1 : 0;
+    if (!e->sums) WS_TRY(make_room(e, err));
+    const bool fresh = largest_count(e) == 0;
+    if (s->n != n_values || (s->n_counts > 1 && s->n_counts != e->n) || (s->n_counts == 1 && n_counts(e) > 1 && !fresh))
+        return ws_fail(err, WS_FORMAT,
+                       "'%s': %" PRIu64 " sums and %" PRIu64 " counts of '%s' do not fit the model's %" PRIu64
+                       " and %" PRIu64,
+                       path, s->n, s->n_counts, s->name, n_values, n_counts(e));
+    if (fresh || s->n_counts > 1) e->one_count = s->n_counts <= 1;
+    for (uint64_t i = 0; i < n_values; i++)
+        e->sums[i] += (double)(s->n_counts ? float_at(s->data, i) : float_at(s->data, i) * (float)chunk_size);
+    for (uint64_t i = 0; i < e->n; i++)
+        e->counts[i] +=
+            s->n_counts ? (uint64_t)lroundf(float_at(s->counts, i < last ? i : last)) : (uint64_t)s->calls * chunk_size;
+    return WS_OK;
+}
+
+ws_status ws_collector_merge(ws_collector *c, const ws_imatrix *m, const char *path, uint64_t chunk_size,
+                             ws_error *err) {
+    for (size_t i = 0; i < ws_imatrix_entries(m); i++) {
+        const ws_imatrix_sums s = ws_imatrix_at(m, i);
+        const ws_tensor *t = ws_gguf_tensor(c->gguf, s.name);
+        if (!t) return ws_fail(err, WS_FORMAT, "'%s' has sums of '%s', which the model lacks", path, s.name);
+        WS_TRY(merge_entry(&c->entries[t - c->gguf->tensors], &s, path, chunk_size, err));
+    }
+    return WS_OK;
+}
 
 static int by_name(const void *a, const void *b) {
     return strcmp((*(const entry *const *)a)->t->name, (*(const entry *const *)b)->t->name);

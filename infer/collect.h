@@ -5,6 +5,7 @@
 #ifndef WS_COLLECT_H
 #define WS_COLLECT_H
 
+#include "imatrix.h"
 #include "model.h"
 
 typedef struct ws_collector ws_collector;
@@ -20,6 +21,14 @@ void ws_collect_rows(ws_collector *c, ws_team *team, const ws_matrix *w, const w
 
 /* Sums of matrix i of the tensor, n_in of them, and how many tokens it met; NULL when it was not collected. */
 const double *ws_collected(const ws_collector *c, const char *tensor, uint64_t i, uint64_t *n_tokens);
+
+/* Add what is in another importance matrix, as llama-imatrix --in-file does: a .dat counts calls, of chunk_size tokens
+ * each, and does not tell experts apart. Entries of tensors that the model lacks, or of other sizes, are WS_FORMAT. */
+WS_MUST_CHECK ws_status ws_collector_merge(ws_collector *c, const ws_imatrix *m, const char *path, uint64_t chunk_size,
+                                           ws_error *err);
+
+/* The most tokens that any matrix met. */
+uint64_t ws_collector_tokens(const ws_collector *c);
 
 typedef struct {
     const ws_str *datasets; /* names of the texts, n_datasets >= 1 of them */

@@ -195,6 +195,8 @@ static const ws_option rows[] = {
      "go on from where an earlier run was ended (default STATE: MODEL.resume)", 0, 0, NULL},
     {"imatrix", 0, WS_OPT_TEXT, &o.imatrix, "OUT", "write an importance matrix of texts, as llama-imatrix does", 0, 0,
      NULL},
+    {"in-file", 0, WS_OPT_MANY, &o.in_files, "FILE", "... added to what is in FILE (repeatable, or a,b,...)", 0, 0,
+     NULL},
     {"process-output", 0, WS_OPT_FLAG, &o.process_output, NULL, "... also of output.weight", 0, 0, NULL},
     {"output-format", 0, WS_OPT_CHOICE, &o.output_format, "FORM", "... as gguf (default) or as the older dat", 0, 0,
      formats},
@@ -248,5 +250,6 @@ int main(int argc, char **argv) {
     ws_args args;
     ws_status st = ws_cli_parse(&cmd, argc, argv, &o.common, &args, &err);
     if (!st && !args.done) st = run(&o, &args, &err);
+    free(o.in_files.list);
     return ws_cli_finish(&cmd, st, &err);
 }

@@ -14,6 +14,7 @@ typedef struct {
     int64_t n_predict, ctx, chunks, batch, top_k, seed, rounds, repeat_last_n, logprobs;
     double temp, top_p, min_p, repeat_penalty;
     bool bench, process_output;
+    ws_given_list in_files; /* of importance matrices */
 } ws_infer_options;
 
 /* What the command line asks for, and what all modes need. */

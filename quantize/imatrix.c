@@ -307,10 +307,25 @@ size_t ws_imatrix_entries(const ws_imatrix *m) { return m->n; }
 
 ws_imatrix_sums ws_imatrix_at(const ws_imatrix *m, size_t i) {
     const ws_imatrix_entry *e = &m->list[i];
-    return (ws_imatrix_sums){e->name, e->sums, e->n_sums, e->calls};
+    return (ws_imatrix_sums){.name = e->name,
+                             .data = e->sums,
+                             .counts = e->counts,
+                             .n = e->n_sums,
+                             .n_counts = e->counts ? e->n_counts : 0,
+                             .calls = e->calls};
 }
 
 ws_imatrix_origin ws_imatrix_origin_of(const ws_imatrix *m) { return m->origin; }
+
+size_t ws_imatrix_datasets(const ws_imatrix *m, ws_str *out, size_t max) {
+    const ws_kv *all = m->gguf ? ws_gguf_kv(m->gguf, "imatrix.datasets") : NULL;
+    size_t n = 0;
+    if (!all && m->origin.dataset.data && max > 0) out[n++] = m->origin.dataset;
+    if (!all || all->type != WS_KV_ARRAY || all->elem_type != WS_KV_STRING) return n;
+    const uint8_t *it = all->elems;
+    while (n < max && n < all->n) out[n++] = ws_kv_next_str(&it);
+    return n;
+}
 
 /* ---- use ---- */
 

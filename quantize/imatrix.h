@@ -28,11 +28,12 @@ WS_MUST_CHECK ws_status ws_imatrix_open_bytes(ws_imatrix **out, const void *data
 
 size_t ws_imatrix_entries(const ws_imatrix *m); /* that are kept */
 
-/* Entry i, in the order of names: n float sums at any address, and how many calls a .dat says they are of. */
+/* Entry i, in the order of names: n float sums at any address; of a GGUF file n_counts float counts of tokens, and of a
+ * .dat (n_counts == 0) how many calls it says they are of. */
 typedef struct {
     const char *name;
-    const void *data;
-    uint64_t n;
+    const void *data, *counts;
+    uint64_t n, n_counts;
     int32_t calls;
 } ws_imatrix_sums;
 ws_imatrix_sums ws_imatrix_at(const ws_imatrix *m, size_t i);
@@ -43,6 +44,9 @@ typedef struct {
     uint32_t n_chunks;
 } ws_imatrix_origin;
 ws_imatrix_origin ws_imatrix_origin_of(const ws_imatrix *m);
+
+/* The names of the first `max` texts that it was made from -> out; returns their number. */
+size_t ws_imatrix_datasets(const ws_imatrix *m, ws_str *out, size_t max);
 
 /* Find the weights of every tensor that will be quantized (choice->weights) and refuse what llama-quantize refuses:
  * a tensor that needs an importance matrix and has none, and a size that is not that of the tensor (but for the token

@@ -65,6 +65,18 @@ def compare_dat(label, ours, theirs, tolerance):
     check(worst <= tolerance, f"{label}: values differ by at most {worst:.2e}")
 
 
+def check_merging(args, tmp, name, model, made, text, options, compare):
+    """The reference's own file, added to itself, and to a run over the text."""
+    more = tmp / "more.gguf"
+    run(args.oracle / "bin/llama-imatrix", "-m", model, "-f", text, "-o", more, "--no-ppl", *options[:-1], "gguf")
+    for label, ours, theirs in (("alone", [], []), ("and a run", [text], ["-f", text, "--no-ppl"])):
+        a, b = tmp / f"ours.merged{made.suffix}", tmp / f"theirs.merged{made.suffix}"
+        files = ["--in-file", made, "--in-file", made if made.suffix == ".dat" else more]
+        run(args.bin / "infer", model, "--imatrix", a, *ours, *files, *options)
+        run(args.oracle / "bin/llama-imatrix", "-m", model, "-o", b, *theirs, *files, *options)
+        compare(f"{name}, merged files {label}", a, b, MODELS[name][1])
+
+
 def compare_model(args, tmp, name, folder, text):
     ctx, tolerance = MODELS[name]
     model = tmp / f"{name}.gguf"
@@ -75,6 +87,7 @@ def compare_model(args, tmp, name, folder, text):
         run(args.bin / "infer", model, "--imatrix", ours, text, *options)
         run(args.oracle / "bin/llama-imatrix", "-m", model, "-f", text, "-o", theirs, "--no-ppl", *options)
         compare(name, ours, theirs, tolerance)
+        check_merging(args, tmp, name, model, theirs, text, options, compare)
     quantized = [tmp / "q.ours.gguf", tmp / "q.theirs.gguf"]
     for out in quantized:
         matrix = tmp / out.name.replace("q.", "")

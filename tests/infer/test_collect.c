@@ -134,3 +134,53 @@ Test(collect, what_does_not_fit_f32_is_refused) {
     ws_model_close(m);
     unlink(path);
 }
+
+/* What was written and merged twice is twice as much; files of other models are refused. */
+Test(collect, merging_adds) {
+    const char *names[] = {"llama", "deepseek2"};
+    for (size_t k = 0; k < 2; k++) {
+        char path[64], file[80], other[64];
+        ws_error err = {0};
+        ws_model *m;
+        ws_collector *twice;
+        ws_imatrix *matrix;
+        any_write(ws_arch_by_name(names[k], strlen(names[k])), &(any_options){0}, path);
+        snprintf(file, sizeof file, "%s.imatrix", path);
+        cr_assert_eq(ws_model_open(&m, path, NULL, NULL, &err), WS_OK, "%s", err.msg);
+        ws_collector *c = collect(m, N, 1);
+        const ws_str text = {"text", 4};
+        const ws_collect_info info = {&text, 1, 1, N, false};
+        cr_assert_eq(ws_collector_write(c, file, &info, &err), WS_OK, "%s", err.msg);
+        cr_assert_eq(ws_imatrix_open(&matrix, file, &(ws_imatrix_filter){0}, &err), WS_OK, "%s", err.msg);
+        cr_assert_eq(ws_collector_open(&twice, m, false, &err), WS_OK);
+        for (int i = 0; i < 2; i++)
+            cr_assert_eq(ws_collector_merge(twice, matrix, file, N, &err), WS_OK, "%s", err.msg);
+        cr_expect_eq(ws_collector_tokens(twice), 2 * ws_collector_tokens(c));
+        for (size_t i = 0; i < m->gguf->n_tensors; i++) {
+            const ws_tensor *t = &m->gguf->tensors[i];
+            uint64_t n, n_once;
+            const double *x = ws_collected(twice, t->name, 0, &n), *once = ws_collected(c, t->name, 0, &n_once);
+            if (!once || n_once == 0) continue;
+            cr_assert_eq(n, 2 * n_once, "%s", t->name);
+            for (uint64_t j = 0; j < t->ne[0]; j++) cr_assert_eq(x[j], (double)(2 * (float)once[j]), "%s", t->name);
+        }
+        ws_str dataset[2];
+        cr_assert_eq(ws_imatrix_datasets(matrix, dataset, 2), 1);
+        cr_expect(dataset[0].len == 4 && memcmp(dataset[0].data, "text", 4) == 0);
+        ws_model *stranger;
+        ws_collector *empty;
+        any_write(ws_arch_by_name("gpt2", 4), &(any_options){0}, other);
+        cr_assert_eq(ws_model_open(&stranger, other, NULL, NULL, &err), WS_OK, "%s", err.msg);
+        cr_assert_eq(ws_collector_open(&empty, stranger, false, &err), WS_OK);
+        cr_expect_eq(ws_collector_merge(empty, matrix, file, N, &err), WS_FORMAT);
+        ws_collector_close(empty);
+        ws_model_close(stranger);
+        ws_imatrix_close(matrix);
+        ws_collector_close(twice);
+        ws_collector_close(c);
+        ws_model_close(m);
+        unlink(other);
+        unlink(file);
+        unlink(path);
+    }
+}
