@@ -129,25 +129,29 @@ enum {
     WS_VOCAB_PHI = 128,          /* tokenizer.json's added tokens count, and names do not make a token special */
     WS_VOCAB_UNIGRAM = 2048,     /* SentencePiece's unigram model, in sentencepiece.bpe.model */
     WS_VOCAB_TYPES_LAST = 4096,  /* the number of kinds of texts comes last */
+    WS_VOCAB_EOD = 8192,         /* eod_token_id is EOS, the first of generation_config.json's several EOS ends turns */
     WS_VOCAB_GLM = 512,          /* <|endoftext|> and <|user|> end texts and turns, if nothing else does */
     WS_VOCAB_PREFIX_LAST = 1024, /* add_prefix_space comes last */
 };
 
 enum {
-    WS_OWN_KEYS = 1,            /* `keys` are all keys, in order; none of those that most architectures share */
-    WS_EMBD_SQRT = 2,           /* embeddings are multiplied by sqrt(hidden size) */
-    WS_EXPERTS_SUM_1 = 4,       /* the weights of the chosen experts are scaled to a sum of 1 */
-    WS_YARN_EXACT = 8,          /* YaRN's ramp begins and ends between dimensions */
-    WS_TIED_DROPS_HEAD = 16,    /* a tied checkpoint's lm_head is not written */
-    WS_ENCODER = 512,           /* every token sees all others; there are no logits */
-    WS_PADDED_POSITIONS = 8192, /* the first positions belong to padding, up to its id */
-    WS_SIDE_BY_SIDE = 2048,     /* without a norm of its own the feed-forward block reads what attention reads */
-    WS_LOGITS_TIMES = 4096,     /* "logit_scale" multiplies logits instead of dividing them */
-    WS_POOLS = 1024,            /* may be used for embeddings, pooled as its folder says */
-    WS_NO_HEAD_DIM = 64,        /* config.json's head_dim does not count */
-    WS_CUT_VOCAB = 128,         /* embeddings of no token are not written */
-    WS_LATE_NORM = 256,         /* what is named a norm behind attention comes before the feed-forward block */
-    WS_SLIDING_ROPE = 32,       /* sliding layers have a rope base of their own and no scaling */
+    WS_OWN_KEYS = 1,             /* `keys` are all keys, in order; none of those that most architectures share */
+    WS_EMBD_SQRT = 2,            /* embeddings are multiplied by sqrt(hidden size) */
+    WS_EXPERTS_SUM_1 = 4,        /* the weights of the chosen experts are scaled to a sum of 1 */
+    WS_YARN_EXACT = 8,           /* YaRN's ramp begins and ends between dimensions */
+    WS_TIED_DROPS_HEAD = 16,     /* a tied checkpoint's lm_head is not written */
+    WS_ENCODER = 512,            /* every token sees all others; there are no logits */
+    WS_SLIDING_UNSCALED = 16384, /* rotation is not stretched in sliding layers */
+    WS_HEAD_NORM_LATE = 32768,   /* norms of heads come behind the rotation */
+    WS_NTK_ALPHA = 65536,        /* "dynamic" scaling of rotation is a larger base */
+    WS_PADDED_POSITIONS = 8192,  /* the first positions belong to padding, up to its id */
+    WS_SIDE_BY_SIDE = 2048,      /* without a norm of its own the feed-forward block reads what attention reads */
+    WS_LOGITS_TIMES = 4096,      /* "logit_scale" multiplies logits instead of dividing them */
+    WS_POOLS = 1024,             /* may be used for embeddings, pooled as its folder says */
+    WS_NO_HEAD_DIM = 64,         /* config.json's head_dim does not count */
+    WS_CUT_VOCAB = 128,          /* embeddings of no token are not written */
+    WS_LATE_NORM = 256,          /* what is named a norm behind attention comes before the feed-forward block */
+    WS_SLIDING_ROPE = 32,        /* sliding layers have a rope base of their own and no scaling */
 };
 
 typedef struct {

@@ -353,6 +353,33 @@ static ws_status put_common(const sink *to, const ws_arch *arch, const cJSON *co
     return arch->traits & WS_NO_HEAD_DIM ? WS_OK : put_keys(to, head_keys, config, err);
 }
 
+/* Hunyuan's "dynamic" scaling is a base that a fixed alpha makes larger; contexts are said to be of 256k tokens. */
+static ws_status put_alpha(const sink *to, const ws_arch *arch, const cJSON *config, const char *path, ws_error *err) {
+    enum { CONTEXT = 256 << 10 };
+    static const ws_arch_key keys[] = {{"rope.scaling.type", WS_KV_STRING, "none"},
+                                       {"rope.scaling.factor", WS_KV_F32, "1"},
+                                       {"rope.scaling.original_context_length", WS_KV_U32, "262144"},
+                                       {"context_length", WS_KV_U32, "262144"},
+                                       {0}};
+    char name[96];
+    const cJSON *rope = get(config, "rope_parameters");
+    const char *type = ws_json_str(rope, "rope_type");
+    double alpha = 50, base = 1e4, dim = 0, n_ctx = 0;
+    if (!(arch->traits & WS_NTK_ALPHA) || !type || strcmp(type, "dynamic") != 0) return WS_OK;
+    find_value(rope, "alpha", &alpha);
+    find_value(rope, "rope_theta", &base);
+    find_value(config, "head_dim", &dim);
+    find_value(config, "max_position_embeddings", &n_ctx);
+    if (!(dim > 2) || base != 1e4 || (n_ctx != CONTEXT / 8 && n_ctx != CONTEXT))
+        return ws_fail(
+            err, WS_UNSUPPORTED,
+            "'%s': dynamic scaling is known with 'rope_theta' 10000, 'head_dim' and contexts of %d or %d only", path,
+            CONTEXT / 8, CONTEXT);
+    snprintf(name, sizeof name, "%s.rope.freq_base", arch->name);
+    ws_pairs_put_f32(to->pairs, name, (float)(base * pow(alpha, dim / (dim - 2))));
+    return put_keys(to, keys, config, err);
+}
+
 ws_status ws_config_put(ws_pairs *p, const ws_arch *arch, cJSON *config, uint32_t file_type, const char *path,
                         ws_error *err) {
     const sink to = {p, arch->name, path};
@@ -364,5 +391,6 @@ ws_status ws_config_put(ws_pairs *p, const ws_arch *arch, cJSON *config, uint32_
         WS_TRY(put_common(&to, arch, config, err));
         WS_TRY(put_keys(&to, file_type_key, config, err));
     }
+    WS_TRY(put_alpha(&to, arch, config, path, err));
     return put_keys(&to, arch->keys, config, err);
 }

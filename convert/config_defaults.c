@@ -195,6 +195,10 @@ static const number_field cohere2[] = {PLAIN(256000, 8192, 22528, 40, 64, 8192),
                                        {"sliding_window", 4096, EMPTY},
                                        ANY_HEAD,
                                        {0}};
+static const number_field hunyuan[] = {
+    SHAPE(290943, 4096, 11008, 32, 32, 2048, 1e-5), KV(0), {"eod_token_id", 3, EMPTY}, {0}};
+static const number_field olmo3[] = {
+    SHAPE(50304, 4096, 11008, 32, 32, 2048, 1e-5), KV(0), {"sliding_window", 4096, EMPTY}, {0}};
 static const number_field phi[] = {
     PLAIN(51200, 2048, 8192, 24, 32, 2048), KV(0), {"layer_norm_eps", 1e-5, NUMBER}, {0}};
 static const number_field stablelm[] = {
@@ -245,6 +249,8 @@ static const config_class classes[] = {
     {"starcoder2", starcoder2, 1e4, 0, false},
     {"cohere", cohere, 5e5, 0, false},
     {"cohere2", cohere2, 1e4, 0, true},
+    {"hunyuan_v1_dense", hunyuan, 1e4, 0, false},
+    {"olmo3", olmo3, 5e5, 0, false},
     {"phi", phi, 1e4, 0.5, false},
     {"stablelm", stablelm, 1e4, 0.25, false},
 };
@@ -377,15 +383,19 @@ static void complete_rope(cJSON *config, const config_class *cls) {
     cJSON_AddItemToObject(config, "rope_parameters", rope);
 }
 
-/* Gemma 3 has one set of them for full layers and one for sliding layers. */
-static void complete_rope_sets(cJSON *config) {
-    static const struct {
-        const char *set, *theta;
-        double value;
-    } sets[] = {{"full_attention", "rope_theta", 1e6}, {"sliding_attention", "rope_local_base_freq", 1e4}};
+/* Gemma 3 and OLMo 3 have one set of them for full layers and one for sliding layers. */
+typedef struct {
+    const char *set, *theta;
+    double value;
+} rope_set;
+static const rope_set gemma3_sets[] = {{"full_attention", "rope_theta", 1e6},
+                                       {"sliding_attention", "rope_local_base_freq", 1e4}};
+static const rope_set olmo3_sets[] = {{"full_attention", "rope_theta", 5e5}, {"sliding_attention", "", 5e5}};
+
+static void complete_rope_sets(cJSON *config, const rope_set sets[2]) {
     const cJSON *given = get(config, "rope_parameters"), *scaling = get(config, "rope_scaling"), *item;
     cJSON *all = is_filled_object(given) ? cJSON_Duplicate(given, true) : cJSON_CreateObject();
-    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+    for (size_t i = 0; i < 2; i++) {
         const cJSON *theta = get(config, sets[i].theta);
         set_default(all, sets[i].set, cJSON_CreateObject());
         cJSON *rope = cJSON_GetObjectItemCaseSensitive(all, sets[i].set);
@@ -467,7 +477,9 @@ static void complete(cJSON *config) {
     complete_numbers(config, cls);
     if (cls->fields == gpt_oss) complete_oss_rope(config);
     if (cls->fields == gemma3)
-        complete_rope_sets(config);
+        complete_rope_sets(config, gemma3_sets);
+    else if (cls->fields == olmo3)
+        complete_rope_sets(config, olmo3_sets);
     else if (cls->theta > 0)
         complete_rope(config, cls);
 }

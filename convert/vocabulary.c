@@ -245,6 +245,16 @@ static void put_llama_sizes(ws_pairs *p, const ws_source *s) {
     if (vocab_size(s) == GRANITE_AND_SMOLLM) ws_pairs_put_bool(p, "tokenizer.ggml.add_bos_token", false);
 }
 
+/* Hunyuan's. */
+static void put_end_of_document(ws_pairs *p, const ws_source *s) {
+    uint64_t id;
+    const cJSON *ends = get(s->generation, "eos_token_id");
+    if (ws_json_u64(get(s->config, "eod_token_id"), &id))
+        ws_pairs_put_u32(p, "tokenizer.ggml.eos_token_id", (uint32_t)id);
+    if (cJSON_GetArraySize(ends) >= 2 && ws_json_u64(cJSON_GetArrayItem(ends, 0), &id))
+        ws_pairs_put_u32(p, "tokenizer.ggml.eot_token_id", (uint32_t)id);
+}
+
 uint64_t ws_vocabulary_tokens(const ws_source *s) {
     const cJSON *vocab = get(get(s->tokenizer, "model"), "vocab");
     if (has_file(s, "tokenizer.model") || !vocab) return vocab_size(s);
@@ -262,6 +272,7 @@ ws_status ws_vocabulary_put(ws_pairs *p, const ws_source *s, const char *pre_tok
     if (kinds & WS_VOCAB_GEMMA_CODE) ws_pairs_put_u32(p, "tokenizer.ggml.eot_token_id", GEMMA_EOT);
     if (kinds & WS_VOCAB_NO_PREFIX && has_file(s, "tokenizer.model"))
         ws_pairs_put_bool(p, "tokenizer.ggml.add_space_prefix", false);
+    if (kinds & WS_VOCAB_EOD) put_end_of_document(p, s);
     if (kinds & WS_VOCAB_TYPES_LAST) put_type_count(p, s);
     const cJSON *prefix = get(s->tokenizer_config, "add_prefix_space");
     if (kinds & WS_VOCAB_PREFIX_LAST && cJSON_IsBool(prefix))

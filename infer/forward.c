@@ -56,7 +56,8 @@ static void embed_tokens(void *ctx, size_t begin, size_t end, int thread) {
 
 static void turn(const ws_session *s, const ws_angles *a, size_t begin, size_t end) {
     const size_t n = s->m->hp.n_rot / 2;
-    const double magnitude = (double)s->m->hp.rope_magnitude;
+    const bool stretched = a == &s->full || !(s->m->arch->traits & WS_SLIDING_UNSCALED);
+    const double magnitude = stretched ? (double)s->m->hp.rope_magnitude : 1;
     for (size_t i = 0; i < n; i++)
         for (size_t t = begin; t < end; t++) {
             const double angle = (double)(s->position + t) * a->freq[i];
@@ -110,6 +111,11 @@ static void norm_heads(const ws_session *s, const ws_norm *norm, float *x, size_
     }
 }
 
+static void norm_queries_and_keys(const ws_session *s, const ws_layer *l, float *q, float *k) {
+    norm_heads(s, &l->q_norm, q, s->m->hp.n_head * s->m->hp.head_k);
+    norm_heads(s, &l->k_norm, k, s->m->hp.n_head_kv * s->m->hp.head_k);
+}
+
 static void turn_heads(const ws_session *s, const ws_angles *a, float *x, size_t n_heads, size_t t) {
     const ws_hparams *hp = &s->m->hp;
     const size_t at = t * (hp->n_rot / 2);
@@ -131,7 +137,7 @@ static void place_tokens(void *ctx, size_t begin, size_t end, int thread) {
     const ws_layer *l = st->layer;
     const ws_hparams *hp = &s->m->hp;
     const ws_angles *a = ws_layer_slides(hp, st->index) ? &s->sliding : &s->full;
-    const bool turns = ws_layer_turns(hp, st->index);
+    const bool turns = ws_layer_turns(hp, st->index), late = s->m->arch->traits & WS_HEAD_NORM_LATE;
     const size_t n_q = hp->n_head * hp->head_k, n_k = hp->n_head_kv * hp->head_k, n_v = hp->n_head_kv * hp->head_v;
     (void)thread;
     for (size_t t = begin; t < end; t++) {
@@ -139,12 +145,12 @@ static void place_tokens(void *ctx, size_t begin, size_t end, int thread) {
         ws_add_bias(s, q, l->q.bias, n_q);
         ws_add_bias(s, k, l->k.bias, n_k);
         ws_add_bias(s, v, l->v.bias, n_v);
-        norm_heads(s, &l->q_norm, q, n_q);
-        norm_heads(s, &l->k_norm, k, n_k);
+        if (!late) norm_queries_and_keys(s, l, q, k);
         if (turns) {
             turn_heads(s, a, q, hp->n_head, t);
             turn_heads(s, a, k, hp->n_head_kv, t);
         }
+        if (late) norm_queries_and_keys(s, l, q, k);
         sharpen(s, q, n_q, t);
         ws_cache_store(&s->cache, st->index, s->position + t, k, v);
     }

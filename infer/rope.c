@@ -26,7 +26,7 @@ static const float *divisors(const ws_model *m, uint64_t n_ctx) {
 
 void ws_rope_frequencies(double *freq, const ws_model *m, bool sliding, uint64_t n_ctx) {
     const ws_hparams *hp = &m->hp;
-    const bool own = sliding && m->arch->traits & WS_SLIDING_ROPE;
+    const bool own = sliding && m->arch->traits & (WS_SLIDING_ROPE | WS_SLIDING_UNSCALED);
     const float *divisor = own ? NULL : divisors(m, n_ctx);
     const double base = (double)(sliding ? hp->rope_base_sliding : hp->rope_base), scale = (double)hp->rope_scale;
     for (size_t i = 0; i < hp->n_rot / 2; i++) {

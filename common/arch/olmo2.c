@@ -1,7 +1,6 @@
-/* olmo2.c - OLMo 2 (arXiv 2501.00656): no norms before the blocks but after them, and over all heads together. */
+/* olmo2.c - OLMo 2 (arXiv 2501.00656): no norms before the blocks but after them, and over all heads together. OLMo 3
+ * (arXiv 2512.13961) is the same with windows: three layers to each without, whose rotation is not stretched. */
 #include "rows.h"
-
-static const char *const hf_classes[] = {"Olmo2ForCausalLM", NULL};
 
 static const ws_arch_tensor tensors[] = {
     EMBEDDING,
@@ -18,7 +17,13 @@ static const ws_arch_tensor tensors[] = {
     {0},
 };
 
-static const ws_arch_key keys[] = {{0}};
+static const char *const hf_classes[] = {"Olmo2ForCausalLM", "Olmo3ForCausalLM", NULL};
+
+static const ws_arch_key keys[] = {
+    {"attention.sliding_window", WS_KV_U32, "sliding_window"},
+    {"attention.sliding_window_pattern", WS_KV_ARRAY, "sliding_window"},
+    {0},
+};
 
 const ws_arch ws_arch_olmo2 = {
     .name = "olmo2",
@@ -26,6 +31,8 @@ const ws_arch ws_arch_olmo2 = {
     .tensors = tensors,
     .keys = keys,
     .vocab = WS_VOCAB_BPE,
+    .traits = WS_SLIDING_UNSCALED,
     .rope = WS_ROPE_NEOX,
     .activation = WS_ACT_SILU,
+    .sliding_period = 4,
 };

@@ -94,6 +94,13 @@ MODELS = {
     "exaone4-small": (lambda: hf.Exaone4Config(**small(sliding_window=None, layer_types=["full_attention"] * 3, rope_parameters=dict(
         rope_type="llama3", rope_theta=10000.0, factor=16.0, low_freq_factor=1.0, high_freq_factor=4.0,
         original_max_position_embeddings=64))), "bpe"),
+    "olmo3": (lambda: hf.Olmo3Config(**small(num_hidden_layers=5, sliding_window=8, rope_parameters=dict(
+        sliding_attention=ROPE, full_attention=dict(
+            rope_type="yarn", rope_theta=10000.0, factor=8.0, beta_fast=32.0, beta_slow=1.0, attention_factor=1.2079441541679836,
+            original_max_position_embeddings=64)))), "bpe"),
+    "hunyuan": (lambda: hf.HunYuanDenseV1Config(**small(
+        head_dim=48, tie_word_embeddings=True, max_position_embeddings=32768, rope_parameters=dict(
+            rope_type="dynamic", rope_theta=10000.0, alpha=1000.0, factor=1.0))), "bpe"),
     "ernie4_5": (lambda: hf.Ernie4_5Config(**small(vocab_size=VOCAB, head_dim=48, tie_word_embeddings=True)), "gemma"),
     "olmoe": (lambda: hf.OlmoeConfig(**small(num_experts=6, num_experts_per_tok=3, rms_norm_eps=1e-5)), "bpe"),
     "granitemoe": (lambda: hf.GraniteMoeConfig(**GRANITE), "bpe"),
