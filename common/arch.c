@@ -8,18 +8,45 @@ extern const ws_arch ws_arch_llama, ws_arch_qwen2, ws_arch_qwen3, ws_arch_gemma,
     ws_arch_gptoss, ws_arch_bert, ws_arch_nomicbert, ws_arch_mistral3, ws_arch_qwen2vl, ws_arch_qwen3vl, ws_arch_glm4,
     ws_arch_smollm3, ws_arch_commandr, ws_arch_cohere2, ws_arch_phi2, ws_arch_stablelm, ws_arch_starcoder2,
     ws_arch_seed_oss, ws_arch_exaone4, ws_arch_ernie4_5, ws_arch_olmoe, ws_arch_granitemoe, ws_arch_hunyuan,
-    ws_arch_distilbert, ws_arch_roberta, ws_arch_xlmr;
+    ws_arch_modernbert, ws_arch_distilbert, ws_arch_roberta, ws_arch_xlmr;
 
-static const ws_arch *const registry[] = {
-    &ws_arch_llama,      &ws_arch_qwen2,      &ws_arch_qwen3,      &ws_arch_gemma,
-    &ws_arch_gemma2,     &ws_arch_gemma3,     &ws_arch_phi3,       &ws_arch_granite,
-    &ws_arch_qwen2moe,   &ws_arch_qwen3moe,   &ws_arch_olmo2,      &ws_arch_gpt2,
-    &ws_arch_deepseek2,  &ws_arch_gptoss,     &ws_arch_bert,       &ws_arch_nomicbert,
-    &ws_arch_mistral3,   &ws_arch_qwen2vl,    &ws_arch_qwen3vl,    &ws_arch_glm4,
-    &ws_arch_smollm3,    &ws_arch_commandr,   &ws_arch_cohere2,    &ws_arch_phi2,
-    &ws_arch_stablelm,   &ws_arch_starcoder2, &ws_arch_seed_oss,   &ws_arch_exaone4,
-    &ws_arch_ernie4_5,   &ws_arch_olmoe,      &ws_arch_granitemoe, &ws_arch_hunyuan,
-    &ws_arch_distilbert, &ws_arch_roberta,    &ws_arch_xlmr,       NULL};
+static const ws_arch *const registry[] = {&ws_arch_llama,
+                                          &ws_arch_qwen2,
+                                          &ws_arch_qwen3,
+                                          &ws_arch_gemma,
+                                          &ws_arch_gemma2,
+                                          &ws_arch_gemma3,
+                                          &ws_arch_phi3,
+                                          &ws_arch_granite,
+                                          &ws_arch_qwen2moe,
+                                          &ws_arch_qwen3moe,
+                                          &ws_arch_olmo2,
+                                          &ws_arch_gpt2,
+                                          &ws_arch_deepseek2,
+                                          &ws_arch_gptoss,
+                                          &ws_arch_bert,
+                                          &ws_arch_nomicbert,
+                                          &ws_arch_mistral3,
+                                          &ws_arch_qwen2vl,
+                                          &ws_arch_qwen3vl,
+                                          &ws_arch_glm4,
+                                          &ws_arch_smollm3,
+                                          &ws_arch_commandr,
+                                          &ws_arch_cohere2,
+                                          &ws_arch_phi2,
+                                          &ws_arch_stablelm,
+                                          &ws_arch_starcoder2,
+                                          &ws_arch_seed_oss,
+                                          &ws_arch_exaone4,
+                                          &ws_arch_ernie4_5,
+                                          &ws_arch_olmoe,
+                                          &ws_arch_granitemoe,
+                                          &ws_arch_hunyuan,
+                                          &ws_arch_modernbert,
+                                          &ws_arch_distilbert,
+                                          &ws_arch_roberta,
+                                          &ws_arch_xlmr,
+                                          NULL};
 
 const ws_arch *const *ws_arch_all(void) { return registry; }
 
@@ -43,7 +70,7 @@ bool ws_layer_turns(const ws_hparams *hp, uint64_t layer) {
 }
 
 bool ws_layer_slides(const ws_hparams *hp, uint64_t layer) {
-    return hp->window && hp->sliding_period && layer % hp->sliding_period != hp->sliding_period - 1;
+    return hp->window && hp->sliding_period && layer % hp->sliding_period != hp->full_layer;
 }
 
 bool ws_arch_row_applies(const ws_arch_tensor *row, const ws_hparams *hp, uint64_t layer) {

@@ -130,6 +130,7 @@ enum {
     WS_VOCAB_UNIGRAM = 2048,     /* SentencePiece's unigram model, in sentencepiece.bpe.model */
     WS_VOCAB_TYPES_LAST = 4096,  /* the number of kinds of texts comes last */
     WS_VOCAB_EOD = 8192,         /* eod_token_id is EOS, the first of generation_config.json's several EOS ends turns */
+    WS_VOCAB_ADDS_ALL = 16384,   /* BOS, EOS and SEP are added unless the tokenizer's files say otherwise */
     WS_VOCAB_GLM = 512,          /* <|endoftext|> and <|user|> end texts and turns, if nothing else does */
     WS_VOCAB_PREFIX_LAST = 1024, /* add_prefix_space comes last */
 };
@@ -141,6 +142,7 @@ enum {
     WS_YARN_EXACT = 8,           /* YaRN's ramp begins and ends between dimensions */
     WS_TIED_DROPS_HEAD = 16,     /* a tied checkpoint's lm_head is not written */
     WS_ENCODER = 512,            /* every token sees all others; there are no logits */
+    WS_FULL_FIRST = 131072,      /* the first of every sliding_period layers sees all, not the last */
     WS_SLIDING_UNSCALED = 16384, /* rotation is not stretched in sliding layers */
     WS_HEAD_NORM_LATE = 32768,   /* norms of heads come behind the rotation */
     WS_NTK_ALPHA = 65536,        /* "dynamic" scaling of rotation is a larger base */
@@ -160,6 +162,7 @@ typedef struct {
     const ws_arch_tensor *tensors; /* ended by a row with gguf == NULL */
     const ws_arch_rename *renames; /* or NULL */
     const ws_arch_key *keys;       /* beside those that all architectures have (convert/config.c) */
+    const ws_arch_key *late_keys;  /* behind that of the pooling; or NULL */
     const ws_arch_demand *demands; /* or NULL */
     unsigned vocab, traits;
     ws_rope_kind rope;
@@ -190,7 +193,8 @@ typedef struct {
     uint64_t n_dense_lead;           /* the first layers, which have no experts */
     uint64_t q_latent, kv_latent;    /* MLA: lengths of the short vectors; kv_latent != 0 makes it MLA */
     uint64_t head_k_mla, head_v_mla; /* MLA: of the unfolded heads */
-    uint64_t window, sliding_period, unturned_period;
+    uint64_t window, sliding_period, full_layer,
+        unturned_period; /* full_layer: of a period, the one without a window */
 
     float norm_eps;
     float attn_scale;                 /* of the products of queries and keys */

@@ -240,12 +240,24 @@ static ws_status check_pattern(const reader *r, ws_error *err) {
     return WS_OK;
 }
 
+/* How many layers there are to one that sees all, where a file says it as a number. */
+static ws_status read_period(const reader *r, ws_error *err) {
+    char key[KEY_BYTES];
+    const size_key period = {"attention.sliding_window_pattern", &r->hp->sliding_period, OPTIONAL, 1, MAX_LAYERS};
+    const ws_kv *kv = find(r, period.suffix, key);
+    return kv && kv->type != WS_KV_ARRAY ? read_size(r, &period, err) : WS_OK;
+}
+
 static ws_status read_window(const reader *r, ws_error *err) {
     ws_hparams *hp = r->hp;
     hp->window = r->arch->window;
     hp->sliding_period = r->arch->sliding_period;
     const size_key window = {"attention.sliding_window", &hp->window, OPTIONAL, 0, UINT32_MAX};
-    if (hp->sliding_period) WS_TRY(read_size(r, &window, err));
+    if (hp->sliding_period) {
+        WS_TRY(read_size(r, &window, err));
+        WS_TRY(read_period(r, err));
+        hp->full_layer = r->arch->traits & WS_FULL_FIRST ? 0 : hp->sliding_period - 1;
+    }
     hp->unturned_period = hp->sliding_period && !hp->window ? 0 : r->arch->unturned_period;
     return check_pattern(r, err);
 }

@@ -394,3 +394,8 @@ ws_status ws_config_put(ws_pairs *p, const ws_arch *arch, cJSON *config, uint32_
     WS_TRY(put_alpha(&to, arch, config, path, err));
     return put_keys(&to, arch->keys, config, err);
 }
+
+ws_status ws_config_put_late(ws_pairs *p, const ws_arch *arch, const cJSON *config, const char *path, ws_error *err) {
+    const sink to = {p, arch->name, path};
+    return arch->late_keys ? put_keys(&to, arch->late_keys, config, err) : WS_OK;
+}

@@ -17,4 +17,8 @@ WS_MUST_CHECK ws_status ws_config_hparams(ws_hparams *hp, const ws_arch *arch, c
 WS_MUST_CHECK ws_status ws_config_put(ws_pairs *p, const ws_arch *arch, cJSON *config, uint32_t file_type,
                                       const char *path, ws_error *err);
 
+/* The keys that come behind that of the pooling. */
+WS_MUST_CHECK ws_status ws_config_put_late(ws_pairs *p, const ws_arch *arch, const cJSON *config, const char *path,
+                                           ws_error *err);
+
 #endif

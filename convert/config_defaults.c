@@ -199,6 +199,8 @@ static const number_field hunyuan[] = {
     SHAPE(290943, 4096, 11008, 32, 32, 2048, 1e-5), KV(0), {"eod_token_id", 3, EMPTY}, {0}};
 static const number_field olmo3[] = {
     SHAPE(50304, 4096, 11008, 32, 32, 2048, 1e-5), KV(0), {"sliding_window", 4096, EMPTY}, {0}};
+static const number_field modernbert[] = {
+    PLAIN(50368, 768, 1152, 22, 12, 8192), {"norm_eps", 1e-5, NUMBER}, {"local_attention", 128, NUMBER}, {0}};
 static const number_field phi[] = {
     PLAIN(51200, 2048, 8192, 24, 32, 2048), KV(0), {"layer_norm_eps", 1e-5, NUMBER}, {0}};
 static const number_field stablelm[] = {
@@ -251,6 +253,7 @@ static const config_class classes[] = {
     {"cohere2", cohere2, 1e4, 0, true},
     {"hunyuan_v1_dense", hunyuan, 1e4, 0, false},
     {"olmo3", olmo3, 5e5, 0, false},
+    {"modernbert", modernbert, 1e4, 0, false},
     {"phi", phi, 1e4, 0.5, false},
     {"stablelm", stablelm, 1e4, 0.25, false},
 };
@@ -383,13 +386,15 @@ static void complete_rope(cJSON *config, const config_class *cls) {
     cJSON_AddItemToObject(config, "rope_parameters", rope);
 }
 
-/* Gemma 3 and OLMo 3 have one set of them for full layers and one for sliding layers. */
+/* Gemma 3, OLMo 3 and ModernBERT have one set of them for full layers and one for sliding layers. */
 typedef struct {
     const char *set, *theta;
     double value;
 } rope_set;
 static const rope_set gemma3_sets[] = {{"full_attention", "rope_theta", 1e6},
                                        {"sliding_attention", "rope_local_base_freq", 1e4}};
+static const rope_set modernbert_sets[] = {{"full_attention", "global_rope_theta", 1.6e5},
+                                           {"sliding_attention", "local_rope_theta", 1e4}};
 static const rope_set olmo3_sets[] = {{"full_attention", "rope_theta", 5e5}, {"sliding_attention", "", 5e5}};
 
 static void complete_rope_sets(cJSON *config, const rope_set sets[2]) {
@@ -475,9 +480,12 @@ static void complete(cJSON *config) {
     }
     if (cls->fields == nomic_bert) add_plain_names(config);
     complete_numbers(config, cls);
+    if (cls->fields == modernbert) set_default(config, "classifier_pooling", cJSON_CreateString("cls"));
     if (cls->fields == gpt_oss) complete_oss_rope(config);
     if (cls->fields == gemma3)
         complete_rope_sets(config, gemma3_sets);
+    else if (cls->fields == modernbert)
+        complete_rope_sets(config, modernbert_sets);
     else if (cls->fields == olmo3)
         complete_rope_sets(config, olmo3_sets);
     else if (cls->theta > 0)

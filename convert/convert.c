@@ -102,6 +102,7 @@ static ws_status put_pairs(ws_conversion *c, const char *config_path, ws_error *
     if (st) return st;
     WS_TRY(ws_config_put(&c->pairs, s->arch, s->config, ws_plan_file_type(&c->plan), config_path, err));
     if (s->arch->traits & WS_POOLS) WS_TRY(ws_pooling_put(&c->pairs, s, err));
+    WS_TRY(ws_config_put_late(&c->pairs, s->arch, s->config, config_path, err));
     ws_pairs_put_u32(&c->pairs, "general.quantization_version", QUANTIZATION_VERSION);
     WS_TRY(ws_vocabulary_put(&c->pairs, s, c->opt.pre_tokenizer, err));
     return ws_pairs_check(&c->pairs, err);

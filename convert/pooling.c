@@ -68,11 +68,24 @@ static ws_status put_type(ws_pairs *p, const ws_source *s, const char *folder, w
     return WS_OK;
 }
 
+/* What a classifier on top would pool. */
+static ws_status put_classifier(ws_pairs *p, const ws_source *s, const char *mode, ws_error *err) {
+    char key[64];
+    snprintf(key, sizeof key, "%s.classifier.pooling_type", s->arch->name);
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        if (modes[i].type == LAST || strcmp(mode, modes[i].mode) != 0) continue;
+        ws_pairs_put_u32(p, key, modes[i].type);
+        return WS_OK;
+    }
+    return ws_fail(err, WS_UNSUPPORTED, "'%s/config.json': 'classifier_pooling' is neither cls nor mean", s->dir);
+}
+
 ws_status ws_pooling_put(ws_pairs *p, const ws_source *s, ws_error *err) {
     cJSON *modules;
     WS_TRY(read_json(&modules, s, "modules.json", err));
-    const char *folder = pooling_folder(modules);
-    const ws_status st = folder ? put_type(p, s, folder, err) : WS_OK;
+    const char *folder = pooling_folder(modules), *classifier = ws_json_str(s->config, "classifier_pooling");
+    ws_status st = folder ? put_type(p, s, folder, err) : WS_OK;
+    if (!st && classifier) st = put_classifier(p, s, classifier, err);
     cJSON_Delete(modules);
     return st;
 }

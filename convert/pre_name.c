@@ -27,6 +27,7 @@ static const struct {
     const char *arch; /* only in its models, which have another name for rules that many share; NULL: in all */
 } known[] = {
     {"words", "roberta-bpe", "bert"},
+    {"words", "modern-bert", "modern-bert"},
     {"words", "phi-2", "phi2"},
     {"words", "olmo", "olmoe"},
     {"words", "exaone4", "exaone4"},

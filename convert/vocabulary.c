@@ -265,6 +265,12 @@ ws_status ws_vocabulary_put(ws_pairs *p, const ws_source *s, const char *pre_tok
     enum { GEMMA_EOT = 107 };
     const unsigned kinds = s->arch->vocab;
     ws_tokens t = {0};
+    static const char *const adds[] = {"bos", "eos", "sep"};
+    for (size_t i = 0; kinds & WS_VOCAB_ADDS_ALL && i < sizeof adds / sizeof *adds; i++) {
+        char key[64];
+        snprintf(key, sizeof key, "tokenizer.ggml.add_%s_token", adds[i]);
+        ws_pairs_put_bool(p, key, true);
+    }
     const ws_status st = put_any(p, s, pre_tokenizer, &t, err);
     ws_tokens_free(&t);
     if (st) return st;

@@ -41,12 +41,15 @@ static size_t row_head(const tile *t, size_t i) { return t->head_kv * t->w->grou
 /* Keys that row i may look at: from the first of the window to that of its token. */
 static size_t end_of_keys(const tile *t, size_t i) {
     const ws_attention *a = t->w->a;
-    return a->position + (a->all_keys ? a->n_tokens : row_token(t, i) + 1);
+    const size_t token = row_token(t, i), last = a->n_tokens - 1, half = a->window / 2;
+    const size_t seen = !a->all_keys ? token : !a->window || half > last - token ? last : token + half;
+    return a->position + seen + 1;
 }
 static size_t first_key(const tile *t, size_t i) {
-    const uint64_t window = t->w->a->window;
-    const size_t end = end_of_keys(t, i);
-    return window && end > window ? end - window : 0;
+    const ws_attention *a = t->w->a;
+    const size_t behind = a->position + row_token(t, i) + 1; /* the token's own key */
+    const uint64_t back = a->all_keys ? a->window / 2 + 1 : a->window;
+    return a->window && behind > back ? behind - back : 0;
 }
 
 static void start(tile *t, float *scratch) {

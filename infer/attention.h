@@ -13,7 +13,7 @@ typedef struct {
     const ws_engine *e;
     const ws_hparams *hp; /* heads, scale, soft cap */
     uint64_t window;      /* a token sees itself and the window - 1 keys before it; 0: all */
-    bool all_keys;        /* a token sees those behind it, too: all of the batch */
+    bool all_keys;        /* a token sees those behind it, too: all of the batch, or half a window to either side */
     const float *sinks;   /* per head, a score that takes weight and gives nothing; NULL: none */
     const ws_cache *cache;
     float *scratch; /* ws_attention_scratch() floats for each thread */

@@ -20,9 +20,10 @@ VOCAB = 2000  # of the SentencePiece models; of byte-level BPE less
 COMMON = dict(hidden_size=128, intermediate_size=192, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
               max_position_embeddings=512, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2, pad_token_id=None)
 # Names of their pre-tokenizers, by vocabulary and, where the rules have several names, by model.
-PRE = {"bpe": "smollm", "glm": "smollm", "gemma": None, "wordpiece": "jina-v2-en", "unigram": None, "roberta": "roberta-bpe"}
+PRE = {"bpe": "smollm", "glm": "smollm", "gemma": None, "wordpiece": "jina-v2-en", "unigram": None, "roberta": "roberta-bpe",
+       "modernbert": "modern-bert"}
 PRE_OF = {"starcoder2": "starcoder", "command-r": "command-r", "command-r-plus": "command-r", "cohere2": "command-r"}
-ENCODERS = ("wordpiece", "unigram", "roberta")  # vocabularies of models that make embeddings
+ENCODERS = ("wordpiece", "unigram", "roberta", "modernbert")  # vocabularies of models that make embeddings
 ROPE = dict(rope_type="default", rope_theta=10000.0)
 
 
@@ -115,6 +116,10 @@ MODELS = {
     "xlm-roberta": (lambda: hf.XLMRobertaConfig(vocab_size=302, hidden_size=128, num_hidden_layers=3, num_attention_heads=4,
                                                 intermediate_size=192, max_position_embeddings=66, type_vocab_size=1),
                     "unigram"),
+    "modernbert": (lambda: hf.ModernBertConfig(
+        vocab_size=500, hidden_size=128, num_hidden_layers=7, num_attention_heads=4, intermediate_size=192, pad_token_id=1,
+        bos_token_id=0, eos_token_id=2, cls_token_id=0, sep_token_id=2, max_position_embeddings=512, local_attention=8,
+        architectures=["ModernBertModel"]), "modernbert"),
     "nomicbert": (lambda: hf.NomicBertConfig(vocab_size=300, hidden_size=128, num_hidden_layers=3, num_attention_heads=4,
                                              intermediate_size=192, architectures=["NomicBertModel"]), "wordpiece"),
 }
@@ -160,6 +165,13 @@ def roberta_bpe():
     return tokenizer
 
 
+def modern_bpe():
+    tokenizer = roberta_bpe()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    return tokenizer
+
+
 def unigram(folder, vocab_size=300):
     """XLM-RoBERTa's: a SentencePiece model, and its pieces in the order that fairseq gave them."""
     import sentencepiece
@@ -201,6 +213,10 @@ def add_vocabulary(folder, kind, spm):
         (folder / "modules.json").write_text(json.dumps([
             {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
             {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]))
+    elif kind == "modernbert":
+        modern_bpe().save(str(folder / "tokenizer.json"))
+        config = {"tokenizer_class": "PreTrainedTokenizerFast", "cls_token": "<s>", "sep_token": "</s>", "unk_token": "<unk>",
+                  "pad_token": "<pad>", "mask_token": "<mask>"}
     else:
         tokenizer = byte_bpe()
         if kind == "glm":
@@ -214,6 +230,8 @@ def complete_config(folder, config):
     """Published files have these fields, and the reference converter wants them."""
     path = folder / "config.json"
     written = json.loads(path.read_text())
+    if config.model_type == "modernbert":
+        path.write_text(json.dumps(written | {"layer_norm_eps": 1e-5, "global_attn_every_n_layers": 3}))
     if config.model_type == "cohere2":
         path.write_text(json.dumps(written | {"rotary_pct": 1.0}))
     if config.model_type != "nomic_bert":

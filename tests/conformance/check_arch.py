@@ -38,7 +38,8 @@ def check_logits(args, name, model, gguf):
 def check_embeddings(args, name, model, gguf):
     kind = arch_folders.MODELS[name][1]
     tokenizer = Tokenizer.from_file(str(gguf.with_suffix("") / "tokenizer.json"))
-    for text in TEXTS:
+    long = [" ".join(TEXTS * 12)] if getattr(model.config, "max_position_embeddings", 0) >= 512 else []
+    for text in TEXTS + long:
         got = infer(args, gguf, "--embed", text, "--kv-type", "f32")
         states = arch_folders.states(model, got["tokens"])
         want = states[0] if kind == "unigram" else states.mean(axis=0)
