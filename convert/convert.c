@@ -101,7 +101,12 @@ static ws_status put_pairs(ws_conversion *c, const char *config_path, ws_error *
     cJSON_Delete(card);
     if (st) return st;
     WS_TRY(ws_config_put(&c->pairs, s->arch, s->config, ws_plan_file_type(&c->plan), config_path, err));
-    if (s->arch->traits & WS_POOLS) WS_TRY(ws_pooling_put(&c->pairs, s, err));
+    bool more_layers = false;
+    if (s->arch->traits & WS_POOLS) WS_TRY(ws_pooling_put(&c->pairs, s, &more_layers, err));
+    if (more_layers)
+        c->opt.warn(c->opt.ctx,
+                    "modules.json has dense layers behind the pooling, which the file leaves out: its embeddings "
+                    "are not those of sentence-transformers");
     WS_TRY(ws_config_put_late(&c->pairs, s->arch, s->config, config_path, err));
     ws_pairs_put_u32(&c->pairs, "general.quantization_version", QUANTIZATION_VERSION);
     WS_TRY(ws_vocabulary_put(&c->pairs, s, c->opt.pre_tokenizer, err));

@@ -31,14 +31,13 @@ static ws_status read_json(cJSON **out, const ws_source *s, const char *file, ws
     return failed ? err->code : WS_OK;
 }
 
-/* The folder of the module whose type ends in "Pooling"; NULL: none. */
-static const char *pooling_folder(const cJSON *modules) {
-    static const char tail[] = "Pooling";
+/* The folder of the first module whose type ends so; NULL: none. */
+static const char *module_folder(const cJSON *modules, const char *tail) {
     const cJSON *module;
     cJSON_ArrayForEach(module, modules) {
         const char *type = ws_json_str(module, "type");
-        const size_t n = type ? strlen(type) : 0;
-        if (n >= sizeof tail - 1 && strcmp(type + n - (sizeof tail - 1), tail) == 0) return ws_json_str(module, "path");
+        const size_t n = type ? strlen(type) : 0, n_tail = strlen(tail);
+        if (n >= n_tail && strcmp(type + n - n_tail, tail) == 0) return ws_json_str(module, "path");
     }
     return NULL;
 }
@@ -80,10 +79,11 @@ static ws_status put_classifier(ws_pairs *p, const ws_source *s, const char *mod
     return ws_fail(err, WS_UNSUPPORTED, "'%s/config.json': 'classifier_pooling' is neither cls nor mean", s->dir);
 }
 
-ws_status ws_pooling_put(ws_pairs *p, const ws_source *s, ws_error *err) {
+ws_status ws_pooling_put(ws_pairs *p, const ws_source *s, bool *more_layers, ws_error *err) {
     cJSON *modules;
     WS_TRY(read_json(&modules, s, "modules.json", err));
-    const char *folder = pooling_folder(modules), *classifier = ws_json_str(s->config, "classifier_pooling");
+    *more_layers = module_folder(modules, "Dense") != NULL;
+    const char *folder = module_folder(modules, "Pooling"), *classifier = ws_json_str(s->config, "classifier_pooling");
     ws_status st = folder ? put_type(p, s, folder, err) : WS_OK;
     if (!st && classifier) st = put_classifier(p, s, classifier, err);
     cJSON_Delete(modules);

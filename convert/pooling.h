@@ -6,7 +6,8 @@
 #include "pairs.h"
 #include "source.h"
 
-/* Put "ARCH.pooling_type" if the folder has such files. */
-WS_MUST_CHECK ws_status ws_pooling_put(ws_pairs *p, const ws_source *s, ws_error *err);
+/* Put "ARCH.pooling_type" if the folder has such files, and what a classifier on top would pool. *more_layers: there
+ * are dense layers behind the pooling. */
+WS_MUST_CHECK ws_status ws_pooling_put(ws_pairs *p, const ws_source *s, bool *more_layers, ws_error *err);
 
 #endif

@@ -1,4 +1,5 @@
-/* gemma3.c - Gemma 3, text (arXiv 2503.19786): norms on heads, five sliding layers to each full one. */
+/* gemma3.c - Gemma 3, text (arXiv 2503.19786): norms on heads, five sliding layers to each full one. EmbeddingGemma
+ * (arXiv 2509.20354) is the same as an encoder: every token sees all others, or half a window to either side. */
 #include "rows.h"
 
 static const char *const hf_classes[] = {"Gemma3ForCausalLM", "Gemma3ForConditionalGeneration", NULL};
@@ -33,6 +34,13 @@ static const ws_arch_key keys[] = {
     {0},
 };
 
+static const ws_arch_rename renames[] = {
+    {"^embed_tokens.", "model.embed_tokens."}, {"^layers.", "model.layers."}, {"^norm.", "model.norm."}, {0}};
+
+static const char *const encoder_classes[] = {"Gemma3TextModel", NULL};
+
+static const ws_arch_demand encoder_demands[] = {{"use_bidirectional_attention", "true"}, {0}};
+
 const ws_arch ws_arch_gemma3 = {
     .name = "gemma3",
     .hf_classes = hf_classes,
@@ -44,4 +52,18 @@ const ws_arch ws_arch_gemma3 = {
     .activation = WS_ACT_GELU,
     .sliding_period = 6,
     .odd_layers = 62, /* 27B */
+};
+
+const ws_arch ws_arch_gemmaembedding = {
+    .name = "gemma-embedding",
+    .hf_classes = encoder_classes,
+    .tensors = tensors,
+    .renames = renames,
+    .keys = keys,
+    .demands = encoder_demands,
+    .vocab = WS_VOCAB_SENTENCEPIECE | WS_VOCAB_BPE | WS_VOCAB_NO_PREFIX,
+    .traits = WS_EMBD_SQRT | WS_SLIDING_ROPE | WS_CUT_VOCAB | WS_ENCODER | WS_POOLS,
+    .rope = WS_ROPE_NEOX,
+    .activation = WS_ACT_GELU,
+    .sliding_period = 6,
 };

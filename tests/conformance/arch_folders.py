@@ -71,6 +71,9 @@ MODELS = {
         full_attention=ROPE, sliding_attention=ROPE)), vision_config=dict(
             hidden_size=64, intermediate_size=96, num_hidden_layers=1, num_attention_heads=4, image_size=28, patch_size=14),
         mm_tokens_per_image=4), "gemma"),
+    "embeddinggemma": (lambda: hf.Gemma3TextConfig(**gemma(
+        num_hidden_layers=7, query_pre_attn_scalar=48, sliding_window=8, use_bidirectional_attention=True, rope_parameters=dict(
+            full_attention=ROPE, sliding_attention=ROPE), architectures=["Gemma3TextModel"])), "gemma"),
     "mistral3": (lambda: hf.Mistral3Config(text_config=hf.MistralConfig(**small(head_dim=48)), vision_config=dict(
         model_type="pixtral", hidden_size=64, intermediate_size=96, num_hidden_layers=1, num_attention_heads=4, head_dim=16)),
         "bpe"),
@@ -123,6 +126,10 @@ MODELS = {
     "nomicbert": (lambda: hf.NomicBertConfig(vocab_size=300, hidden_size=128, num_hidden_layers=3, num_attention_heads=4,
                                              intermediate_size=192, architectures=["NomicBertModel"]), "wordpiece"),
 }
+
+
+def is_encoder(name):
+    return MODELS[name][1] in ENCODERS or name == "embeddinggemma"
 
 
 def randomize(model, seed):
@@ -279,7 +286,7 @@ def make(name, folder, spm, seed=0):
     config, kind = MODELS[name]
     torch.set_num_threads(2)
     config = config()
-    kind_of = hf.AutoModel if kind in ENCODERS else hf.AutoModelForCausalLM
+    kind_of = hf.AutoModel if is_encoder(name) else hf.AutoModelForCausalLM
     if hasattr(config, "vision_config"):
         kind_of = hf.AutoModelForImageTextToText
     model = kind_of.from_config(config, attn_implementation="eager").float()
