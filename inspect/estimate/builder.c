@@ -347,6 +347,7 @@ ws_node *ws_build_experts(ws_builder *b, ws_node *x, ws_node *logits, unsigned l
     x = ws_op_reshape(g, x, x->ne[0], 1, x->ne[1], 1);
     if (before) x = ws_op_same(g, WS_OP_MUL, ws_op_repeat_4d(g, x, x->ne[0], used, x->ne[2], 1), w);
     x = expert_half(b, expert_inner(b, x, ids, layer), ids, "down", layer);
+    if (b->bp->style->traits & WS_WIDE_EXPERTS) x->flags |= WS_NODE_CPU_ONLY;
     if (!before) x = ws_op_same(g, WS_OP_MUL, x, w);
     ws_graph_expand(g, x);
     return sum_experts(b, x, used);

@@ -29,6 +29,7 @@ void ws_build_logits(ws_builder *b, ws_node *x, bool rows_dropped) {
         return;
     }
     ws_node *head = ws_weight(b, "output.weight", 0);
+    if (!head && traits & WS_ONE_EMBEDDING) head = ws_weight(b, "token_embd.weight", 0);
     if (!head) head = ws_weight_on(b, "token_embd.weight", b->p->output_backend);
     if (!head) return;
     x = ws_op_mul_mat(b->g, head, x);

@@ -58,7 +58,7 @@ typedef enum {
 /* Which unary function, where it matters to the fusion of expert routing. */
 typedef enum { WS_UNARY_OTHER, WS_UNARY_SIGMOID, WS_UNARY_SOFTPLUS } ws_unary;
 
-enum { WS_MAX_SRC = 10, WS_NODE_INPUT = 1, WS_NODE_OUTPUT = 2 };
+enum { WS_MAX_SRC = 10, WS_NODE_INPUT = 1, WS_NODE_OUTPUT = 2, WS_NODE_CPU_ONLY = 4 };
 
 typedef struct ws_node ws_node;
 struct ws_node {

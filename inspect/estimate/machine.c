@@ -105,22 +105,28 @@ uint64_t ws_machine_alignment(const ws_machine *m, int b) {
 
 static bool float16_or_32(const ws_node *n) { return n->type == WS_TYPE_F32 || n->type == WS_TYPE_F16; }
 
-/* Types whose matrices CUDA multiplies, and types whose rows it fetches; `rows`: the question is about rows. */
-static bool type_has_kernels(const ws_node *a, bool rows) {
-    switch (a->type) {
-    case WS_TYPE_IQ4_NL:
-    case WS_TYPE_MXFP4: return !rows || a->ne[0] % 256 == 0;
-    case WS_TYPE_NVFP4:
-    case WS_TYPE_Q8_K: return !rows;
-    case WS_TYPE_I32: return rows;
+bool ws_gpu_multiplies(ws_dtype type) {
+    switch (type) {
     case WS_TYPE_TQ1_0:
     case WS_TYPE_TQ2_0:
     case WS_TYPE_Q8_1:
     case WS_TYPE_I8:
     case WS_TYPE_I16:
+    case WS_TYPE_I32:
     case WS_TYPE_I64:
     case WS_TYPE_F64: return false;
     default: return true;
+    }
+}
+
+static bool can_get_rows(const ws_node *a) {
+    switch (a->type) {
+    case WS_TYPE_IQ4_NL:
+    case WS_TYPE_MXFP4: return a->ne[0] % 256 == 0;
+    case WS_TYPE_NVFP4:
+    case WS_TYPE_Q8_K: return false;
+    case WS_TYPE_I32: return true;
+    default: return ws_gpu_multiplies(a->type);
     }
 }
 
@@ -128,13 +134,19 @@ static bool can_multiply(const ws_node *n) {
     const ws_node *a = n->src[0], *b = n->src[1];
     if (a->nb[0] != ws_dtype_get(a->type)->block_bytes || b->nb[0] != ws_dtype_get(b->type)->block_bytes) return false;
     if (b->type == WS_TYPE_F16 && a->type != WS_TYPE_F16) return false;
-    return type_has_kernels(a, false);
+    return ws_gpu_multiplies(a->type);
+}
+
+bool ws_gpu_convolves(uint64_t channels) { return channels % CONV_THREADS == 0; }
+
+bool ws_gpu_scans(bool mamba2, uint64_t state, uint64_t head, uint64_t n_heads, uint64_t n_groups) {
+    if (mamba2) return (state == 96 || state == 128 || state == 256) && head % 16 == 0;
+    return state == 16 && head == 1 && n_heads % 128 == 0 && n_groups == 1;
 }
 
 static bool can_scan(const ws_node *n) {
-    const ws_node *s = n->src[0], *a = n->src[3];
-    if (a->ne[0] == 1) return (s->ne[0] == 96 || s->ne[0] == 128 || s->ne[0] == 256) && s->ne[1] % 16 == 0;
-    return s->ne[0] == 16 && s->ne[1] == 1 && s->ne[2] % 128 == 0 && n->src[4]->ne[1] == 1;
+    const ws_node *s = n->src[0];
+    return ws_gpu_scans(n->src[3]->ne[0] == 1, s->ne[0], s->ne[1], s->ne[2], n->src[4]->ne[1]);
 }
 
 static bool can_store_rows(const ws_node *n) {
@@ -149,7 +161,7 @@ static bool gpu_computes(const ws_node *n) {
     case WS_OP_GLU: return ws_node_contiguous_above(a, 1);
     case WS_OP_MUL_MAT:
     case WS_OP_MUL_MAT_ID: return can_multiply(n);
-    case WS_OP_GET_ROWS: return type_has_kernels(a, true);
+    case WS_OP_GET_ROWS: return can_get_rows(a);
     case WS_OP_SET_ROWS: return can_store_rows(n);
     case WS_OP_REPEAT: return float16_or_32(a);
     case WS_OP_NORM:
@@ -162,7 +174,7 @@ static bool gpu_computes(const ws_node *n) {
     case WS_OP_MUL:
     case WS_OP_DIV: return float16_or_32(a) && float16_or_32(b) && float16_or_32(n);
     case WS_OP_SSM_SCAN: return can_scan(n);
-    case WS_OP_SSM_CONV: return a->ne[1] % CONV_THREADS == 0;
+    case WS_OP_SSM_CONV: return ws_gpu_convolves(a->ne[1]);
     case WS_OP_ROPE: return a->nb[0] == ws_dtype_get(a->type)->block_bytes && ws_node_contiguous_above(a, 2);
     case WS_OP_FLASH_ATTN: return pick_kernel(n) != NO_KERNEL;
     default: return true;
@@ -171,6 +183,7 @@ static bool gpu_computes(const ws_node *n) {
 
 bool ws_machine_supports(const ws_machine *m, int b, const ws_node *n) {
     if (b == ws_machine_cpu(m)) return true;
+    if (n->flags & WS_NODE_CPU_ONLY) return false;
     for (int i = 0; i < WS_MAX_SRC; i++) {
         const int home = n->src[i] ? n->src[i]->home : -1;
         if (home >= 0 && home != ws_machine_cpu(m) && home != b) return false;

@@ -23,6 +23,12 @@ uint64_t ws_machine_alignment(const ws_machine *m, int b);
 /* Can backend b compute n? (That its sources lie on another GPU is a reason not to.) */
 bool ws_machine_supports(const ws_machine *m, int b, const ws_node *n);
 
+/* Have GPUs a kernel for matrices of this type; for a convolution of so many channels; for Mamba's scan of these sizes
+ * (the second kind has one decay per head)? Weights for which they have none stay in the CPU's memory. */
+bool ws_gpu_multiplies(ws_dtype type);
+bool ws_gpu_convolves(uint64_t channels);
+bool ws_gpu_scans(bool mamba2, uint64_t state, uint64_t head, uint64_t n_heads, uint64_t n_groups);
+
 /* Does a GPU take over n although the weights lie in the CPU's memory? */
 bool ws_machine_offloads(const ws_node *n);
 

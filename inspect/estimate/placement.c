@@ -8,8 +8,8 @@
 
 static const char *const input_tensors[] = {"token_embd.weight", "position_embd.weight", "token_types.weight",
                                             "per_layer_token_embd.weight", NULL};
-static const char *const output_tensors[] = {"output.",     "output_norm.",       "cls.", "dense_2.", "dense_3.",
-                                             "altup_proj.", "altup_unembd_proj.", NULL};
+static const char *const output_tensors[] = {"output.",  "output_norm.", "enc.output_norm.",   "cls.", "dense_2.",
+                                             "dense_3.", "altup_proj.",  "altup_unembd_proj.", NULL};
 static const char *const shared_tensors[] = {"rope_freqs.", "rope_factors_", NULL};
 static const char *const expert_infixes[] = {
     ".ffn_up_exps",   ".ffn_down_exps",   ".ffn_gate_exps",   ".ffn_gate_up_exps",
@@ -47,12 +47,30 @@ static int8_t layer_backend(const ws_blueprint *bp, const ws_est_options *o, uin
     return device_of_layer(o, layer - (n - on_gpus), on_gpus);
 }
 
-static int8_t tensor_backend(const ws_placement *p, const ws_blueprint *bp, const ws_est_options *o, const char *name) {
+static bool ends_with(const char *name, const char *end) {
+    const size_t n = strlen(name), m = strlen(end);
+    return n >= m && strcmp(name + n - m, end) == 0;
+}
+
+static bool gpu_can_use(const ws_blueprint *bp, const ws_tensor *t) {
+    if (ends_with(t->name, ".ssm_conv1d.weight") || ends_with(t->name, ".shortconv.conv.weight"))
+        return ws_gpu_convolves(t->ne[1]);
+    if (ends_with(t->name, ".ssm_a") && bp->style->family != WS_FAMILY_DELTA_NET) {
+        const bool mamba2 = t->ne[0] == 1;
+        return t->ne[1] && ws_gpu_scans(mamba2, mamba2 ? bp->d_state : t->ne[0], bp->d_inner / t->ne[1], t->ne[1],
+                                        bp->n_groups ? bp->n_groups : 1);
+    }
+    return t->n_dims < 2 || ws_gpu_multiplies(t->type);
+}
+
+static int8_t tensor_backend(const ws_placement *p, const ws_blueprint *bp, const ws_est_options *o,
+                             const ws_tensor *t) {
+    const char *name = t->name;
     const int64_t layer = ws_tensor_layer(name);
     const int8_t cpu = (int8_t)ws_machine_cpu(&p->machine);
     if (layer >= (int64_t)bp->n_layer) return -1; /* multi-token prediction is not loaded */
     if (layer >= 0 && (uint64_t)layer < o->n_cpu_moe && ws_is_expert_tensor(name)) return cpu;
-    if (layer >= 0) return p->layer[layer];
+    if (layer >= 0) return gpu_can_use(bp, t) ? p->layer[layer] : cpu;
     if (starts_with_one(name, input_tensors)) return cpu;
     /* LFM2's output norm */
     if (bp->style->traits & WS_SHORT_CONV && bp->style->family == WS_FAMILY_HYBRID && strstr(name, "token_embd_norm"))
@@ -72,7 +90,7 @@ ws_status ws_placement_make(ws_placement *out, const ws_blueprint *bp, const ws_
     out->output = layer_backend(bp, o, bp->n_layer_all);
     const bool all = o->n_gpu_layers > bp->n_layer_all;
     if (o->n_devices > 1 && all && !o->n_cpu_moe) out->machine.n_copies = 4; /* GGML_SCHED_MAX_COPIES */
-    for (size_t i = 0; i < bp->n_tensors; i++) out->tensor[i] = tensor_backend(out, bp, o, bp->tensors[i].name);
+    for (size_t i = 0; i < bp->n_tensors; i++) out->tensor[i] = tensor_backend(out, bp, o, &bp->tensors[i]);
     return WS_OK;
 }
 

@@ -92,7 +92,7 @@ static const ws_style styles[] = {
     {"plamo", WS_FAMILY_DECODER, WS_PARALLEL | WS_PARALLEL_SUM_FIRST, 0, 0},
     {"plamo3", WS_FAMILY_DECODER, WS_MERGED_GATE, 8, 0},
     {"chatglm", WS_FAMILY_DECODER, WS_MERGED_GATE, 0, 0},
-    {"bitnet", WS_FAMILY_DECODER, 0, 0, 0},
+    {"bitnet", WS_FAMILY_DECODER, WS_ONE_EMBEDDING, 0, 0},
     {"apertus", WS_FAMILY_DECODER, 0, 0, 0},
     {"maincoder", WS_FAMILY_DECODER, 0, 0, 0},
     {"nanbeige", WS_FAMILY_DECODER, 0, 0, 0},
@@ -137,7 +137,7 @@ static const ws_style styles[] = {
     {"nomic-bert", WS_FAMILY_BERT, BERT, 0, 0},
     {"nomic-bert-moe", WS_FAMILY_BERT, BERT, 0, 0},
     {"minicpm3", WS_FAMILY_LATENT, WS_SCALED_EMBD | WS_ALL_SCALED, 0, 0},
-    {"mistral4", WS_FAMILY_LATENT, WS_EXPERTS_BY_KEY | WS_NORM_OUTPUT_KEPT, 0, 0},
+    {"mistral4", WS_FAMILY_LATENT, WS_EXPERTS_BY_KEY | WS_NORM_OUTPUT_KEPT | WS_WIDE_EXPERTS, 0, 0},
 };
 
 const ws_style *ws_style_find(const char *name, size_t len) {
