@@ -263,9 +263,10 @@ static ws_status read_numbers(const reader *r) {
     if (bp->style->traits & WS_FOUR_POSITIONS) WS_TRY(optional(r, "n_deepstack_layers", &bp->n_deepstack, bp->n_layer));
     bp->final_cap = has_factor(r, "final_logit_softcapping", 0) || bp->style->traits & WS_SOFT_CAP ||
                     bp->style->family == WS_FAMILY_GEMMA3N;
-    bp->logit_scale = has_factor(r, "logit_scale", 0);
-    bp->embd_scale = has_factor(r, "embedding_scale", 0);
-    bp->residual_scale = has_factor(r, "residual_scale", 0);
+    const bool scaled = bp->style->traits & WS_ALWAYS_SCALED;
+    bp->logit_scale = scaled || has_factor(r, "logit_scale", 0);
+    bp->embd_scale = scaled || has_factor(r, "embedding_scale", 0);
+    bp->residual_scale = scaled || has_factor(r, "residual_scale", 0);
     bp->clamp_qkv = has_factor(r, "attention.clamp_kqv", 0);
     bp->attn_scale = has_factor(r, "attention.temperature_scale", 0);
     bp->value_scale = has_factor(r, "attention.value_scale", 1);

@@ -12,14 +12,19 @@ static ws_node *drop_rows(ws_builder *b, ws_node *x) { return ws_op_get_rows(b->
 
 /* ---- start and end ---- */
 
+/* Its weights' name, without suffix: LFM2 and NeoBERT have their own. */
+static const char *output_norm(ws_builder *b) {
+    if (ws_weight(b, "output_norm.weight", 0)) return "output_norm";
+    if (ws_weight(b, "enc.output_norm.weight", 0)) return "enc.output_norm";
+    return ws_weight(b, "token_embd_norm.weight", 0) ? "token_embd_norm" : "output_norm";
+}
+
 void ws_build_logits(ws_builder *b, ws_node *x, bool rows_dropped) {
     const uint64_t traits = b->bp->style->traits;
     if (traits & WS_HIDDEN_KEPT) x->flags |= WS_NODE_OUTPUT;
     const bool norm_first = traits & WS_NORM_OUTPUT_KEPT;
     if (!rows_dropped && !norm_first) x = drop_rows(b, x);
-    /* LFM2's files call it by another name */
-    const bool other = !ws_weight(b, "output_norm.weight", 0) && ws_weight(b, "token_embd_norm.weight", 0);
-    x = ws_build_norm(b, x, other ? "token_embd_norm" : "output_norm", -1);
+    x = ws_build_norm(b, x, output_norm(b), -1);
     if (norm_first) x->flags |= WS_NODE_OUTPUT;
     if (!rows_dropped && norm_first) x = drop_rows(b, x);
     x->flags |= WS_NODE_OUTPUT;

@@ -67,7 +67,7 @@ static const ws_style styles[] = {
     {"falcon", WS_FAMILY_DECODER, WS_LAYER_NORM | WS_GELU | WS_PARALLEL, 0, 0},
     {"hunyuan-dense", WS_FAMILY_DECODER, 0, 0, 0},
     {"internlm2", WS_FAMILY_DECODER, 0, 0, 0},
-    {"minicpm", WS_FAMILY_DECODER, WS_NORM_EXPERTS, 0, 0},
+    {"minicpm", WS_FAMILY_DECODER, WS_NORM_EXPERTS | WS_ALWAYS_SCALED, 0, 0},
     {"minimax-m2", WS_FAMILY_DECODER, WS_NORM_EXPERTS | WS_EXPERTS_BY_KEY | WS_SIGMOID_EXPERTS | WS_PRE_NORM_SPLIT, 0,
      0},
     {"nemotron", WS_FAMILY_DECODER, WS_LAYER_NORM | WS_GELU, 0, 0},
