@@ -68,7 +68,7 @@ enum {
     WS_ALL_SCALED = 1LL << 47,         /* MiniCPM 3: what is added to the residual, and the last hidden state */
     WS_NO_LOGITS = 1LL << 46,          /* the result is the last hidden state */
     WS_ALWAYS_SCALED = 1LL << 50,      /* embeddings, residuals and logits, if the file says how much or not */
-    WS_ONE_EMBEDDING = 1LL << 48,      /* logits from the token embedding where it lies: no copy on a GPU */
+    WS_ONE_EMBEDDING = 1LL << 48,      /* the token embedding is never copied to a GPU as an output matrix */
     WS_WIDE_EXPERTS = 1LL << 49,       /* inside of experts exceeds f16: no GPU has a kernel for their last product */
     /* of hybrids; these bits mean nothing to others */
     WS_SHORT_CONV = WS_PARALLEL,                  /* convolutions of a few tokens, no other state */

@@ -68,7 +68,7 @@ static void add_weights(sizes *s) {
         else if (s->place.tensor[i] >= 0)
             put_weight(s, t, s->place.tensor[i]);
     }
-    if (ws_blueprint_tensor(s->bp, "output.weight") || s->bp->style->traits & (WS_NO_LOGITS | WS_ONE_EMBEDDING)) return;
+    if (ws_blueprint_tensor(s->bp, "output.weight") || s->bp->style->traits & WS_ONE_EMBEDDING) return;
     /* Tied: the token embedding is the output matrix, too; on its own backend it is there already (Gemma 3n and 4 load
      * the output first, and so has it twice). */
     const bool twice = s->bp->style->family == WS_FAMILY_GEMMA3N || s->bp->style->family == WS_FAMILY_GEMMA4;

@@ -74,8 +74,9 @@ static int8_t tensor_backend(const ws_placement *p, const ws_blueprint *bp, cons
     if (starts_with_one(name, input_tensors)) return cpu;
     /* LFM2's output norm */
     if (bp->style->traits & WS_SHORT_CONV && bp->style->family == WS_FAMILY_HYBRID && strstr(name, "token_embd_norm"))
-        return p->output;
-    return starts_with_one(name, output_tensors) ? p->output : p->layer[0];
+        return p->output_layer;
+    if (strcmp(name, "output.weight") == 0) return p->output;
+    return starts_with_one(name, output_tensors) ? p->output_layer : p->layer[0];
 }
 
 ws_status ws_placement_make(ws_placement *out, const ws_blueprint *bp, const ws_est_options *o, ws_error *err) {
@@ -87,7 +88,10 @@ ws_status ws_placement_make(ws_placement *out, const ws_blueprint *bp, const ws_
         return WS_NOMEM;
     }
     for (uint64_t i = 0; i < bp->n_layer_all; i++) out->layer[i] = layer_backend(bp, o, i);
-    out->output = layer_backend(bp, o, bp->n_layer_all);
+    out->output = out->output_layer = layer_backend(bp, o, bp->n_layer_all);
+    const ws_tensor *matrix = ws_blueprint_tensor(bp, "output.weight");
+    if (!matrix) matrix = ws_blueprint_tensor(bp, "token_embd.weight");
+    if (!ws_gpu_multiplies(matrix->type)) out->output = (int8_t)ws_machine_cpu(&out->machine);
     const bool all = o->n_gpu_layers > bp->n_layer_all;
     if (o->n_devices > 1 && all && !o->n_cpu_moe) out->machine.n_copies = 4; /* GGML_SCHED_MAX_COPIES */
     for (size_t i = 0; i < bp->n_tensors; i++) out->tensor[i] = tensor_backend(out, bp, o, &bp->tensors[i]);

@@ -9,7 +9,8 @@ typedef struct {
     ws_machine machine;
     int8_t *layer;  /* backend of each layer, n_layer_all of them */
     int8_t *tensor; /* of each tensor of the blueprint; -1: stays in the file */
-    int8_t output;  /* backend of the output matrix */
+    int8_t output_layer,
+        output; /* what stands behind the layers; the output matrix, which GPUs may not have a kernel for */
 } ws_placement;
 
 WS_MUST_CHECK ws_status ws_placement_make(ws_placement *out, const ws_blueprint *bp, const ws_est_options *o,
