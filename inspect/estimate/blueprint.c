@@ -357,7 +357,9 @@ static ws_status read_model(ws_blueprint *bp, ws_error *err) {
     bp->n_tensors = bp->gguf->n_tensors;
     WS_TRY(ws_blueprint_index(bp, path_of(&r), err));
     WS_TRY(read_numbers(&r));
-    return read_layers(&r);
+    WS_TRY(read_layers(&r));
+    if (!bp->n_rot) bp->n_rot = bp->layers[0].head_k;
+    return WS_OK;
 }
 
 ws_status ws_blueprint_from_gguf(ws_blueprint **out, ws_gguf *g, ws_error *err) {

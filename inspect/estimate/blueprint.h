@@ -68,6 +68,8 @@ enum {
     WS_ALL_SCALED = 1LL << 47,         /* MiniCPM 3: what is added to the residual, and the last hidden state */
     WS_NO_LOGITS = 1LL << 46,          /* the result is the last hidden state */
     WS_ALWAYS_SCALED = 1LL << 50,      /* embeddings, residuals and logits, if the file says how much or not */
+    WS_ROPE_FIRST = 1LL << 51,         /* Q and K are rotated before they are normalized */
+    WS_ROWS_BEHIND_NORM = 1LL << 52,   /* the norm behind the last attention is of all rows */
     WS_ONE_EMBEDDING = 1LL << 48,      /* the token embedding is never copied to a GPU as an output matrix */
     WS_WIDE_EXPERTS = 1LL << 49,       /* inside of experts exceeds f16: no GPU has a kernel for their last product */
     /* of hybrids; these bits mean nothing to others */

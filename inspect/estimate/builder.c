@@ -166,12 +166,18 @@ ws_node *ws_build_plain_norm(ws_builder *b, ws_node *x) {
     return ws_op_same(b->g, b->bp->style->traits & WS_LAYER_NORM ? WS_OP_NORM : WS_OP_RMS_NORM, x, NULL);
 }
 
+ws_node *ws_norm_weight(ws_builder *b, const char *stem, unsigned layer) {
+    char name[NAME_BYTES];
+    snprintf(name, sizeof name, "%s.weight", stem);
+    ws_node *w = ws_weight(b, name, layer);
+    return w ? w : ws_weight(b, stem, layer);
+}
+
 /* When it runs on several GPUs, llama.cpp pins norms to their layer's; when it only measures (--fit, and the table that
  * check_vram.py replays) it forgets that, and so do we: 4 copies of one hidden state more on the second GPU. */
 ws_node *ws_build_norm(ws_builder *b, ws_node *x, const char *stem, int layer) {
     char name[NAME_BYTES];
-    snprintf(name, sizeof name, "%s.weight", stem);
-    ws_node *w = ws_weight(b, name, layer < 0 ? 0 : (unsigned)layer);
+    ws_node *w = ws_norm_weight(b, stem, layer < 0 ? 0 : (unsigned)layer);
     snprintf(name, sizeof name, "%s.bias", stem);
     ws_node *bias = ws_weight(b, name, layer < 0 ? 0 : (unsigned)layer);
     x = ws_build_plain_norm(b, x);

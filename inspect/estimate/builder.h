@@ -69,6 +69,8 @@ ws_cache_inputs ws_build_cache_inputs(ws_builder *b, bool sliding, bool k_only);
 void ws_build_state_inputs(ws_builder *b);
 ws_node *ws_build_out_ids(ws_builder *b);
 
+/* A norm's weights, "blk.%u.attn_norm.weight" (PLaMo 3 leaves the suffix off); NULL when there are none. */
+ws_node *ws_norm_weight(ws_builder *b, const char *stem, unsigned layer);
 /* RMS or layer norm and its weights ("blk.%u.attn_norm"); layer < 0: the output's. */
 ws_node *ws_build_norm(ws_builder *b, ws_node *x, const char *stem, int layer);
 ws_node *ws_build_plain_norm(ws_builder *b, ws_node *x);

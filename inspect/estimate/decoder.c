@@ -2,6 +2,8 @@
  * llama.cpp 0c1e570. */
 #include "builder.h"
 
+enum { LLAMA4_PLAIN_EXPERTS = 128 }; /* Llama 4 Maverick, by its number of experts: does not normalize Q and K */
+
 typedef struct {
     ws_node *q, *k, *v;
 } qkv;
@@ -57,12 +59,22 @@ static bool rotates(const ws_builder *b, unsigned layer) {
     return !(t & WS_ROPE_IF_32_LAYERS) || b->bp->n_layer == 32;
 }
 
+static qkv normalize_qk(ws_builder *b, qkv r, unsigned layer) {
+    if (traits(b) & WS_PRE_NORM_SPLIT || !ws_weight(b, "blk.%u.attn_q_norm.weight", layer)) return r;
+    r.q = ws_build_norm(b, r.q, "blk.%u.attn_q_norm", (int)layer);
+    if (ws_weight(b, "blk.%u.attn_k_norm.weight", layer) || traits(b) & WS_BARE_NORMS)
+        r.k = ws_build_norm(b, r.k, "blk.%u.attn_k_norm", (int)layer);
+    return r;
+}
+
 static qkv rotate_qk(ws_builder *b, qkv r, unsigned layer) {
     ws_graph *g = b->g;
     const bool rope = rotates(b, layer);
+    if (!(traits(b) & WS_ROPE_FIRST)) r = normalize_qk(b, r, layer);
     if (rope) r.q = ws_build_rope(b, r.q, layer), r.k = ws_build_rope(b, r.k, layer);
     if (b->attn_scale && !(rope && traits(b) & WS_ATTN_SCALE)) r.q = ws_op_same(g, WS_OP_MUL, r.q, b->attn_scale);
-    if (rope && traits(b) & WS_QK_RMS) {
+    if (traits(b) & WS_ROPE_FIRST) r = normalize_qk(b, r, layer);
+    if (rope && traits(b) & WS_QK_RMS && b->bp->n_expert != LLAMA4_PLAIN_EXPERTS) {
         r.q = ws_op_same(g, WS_OP_RMS_NORM, r.q, NULL);
         r.k = ws_op_same(g, WS_OP_RMS_NORM, r.k, NULL);
     }
@@ -86,11 +98,6 @@ ws_node *ws_build_self_attention(ws_builder *b, ws_node *x, unsigned layer) {
     const ws_bp_layer *l = &b->bp->layers[layer];
     const bool one = ws_weight(b, "blk.%u.attn_qkv.weight", layer);
     qkv r = one ? fused(b, x, l, layer) : separate(b, x, l, layer);
-    if (!(traits(b) & WS_PRE_NORM_SPLIT) && ws_weight(b, "blk.%u.attn_q_norm.weight", layer)) {
-        r.q = ws_build_norm(b, r.q, "blk.%u.attn_q_norm", (int)layer);
-        if (ws_weight(b, "blk.%u.attn_k_norm.weight", layer) || traits(b) & WS_BARE_NORMS)
-            r.k = ws_build_norm(b, r.k, "blk.%u.attn_k_norm", (int)layer);
-    }
     r = rotate_qk(b, r, layer);
     const bool gate = ws_weight(b, "blk.%u.attn_gate.weight", layer);
     const bool norm = ws_weight(b, "blk.%u.attn_sub_norm.weight", layer);
@@ -157,12 +164,11 @@ static ws_node *parallel_layer(ws_builder *b, ws_node *x, unsigned layer) {
  * feed-forward. */
 static void find_norms(ws_builder *b, unsigned layer, const char **post, const char **ffn) {
     static const char *const names[] = {"blk.%u.post_attention_norm", "blk.%u.attn_output_norm"};
-    static const char *const weights[] = {"blk.%u.post_attention_norm.weight", "blk.%u.attn_output_norm.weight"};
     const bool before = ws_weight(b, "blk.%u.attn_norm.weight", layer);
     *ffn = ws_weight(b, "blk.%u.ffn_norm.weight", layer) || traits(b) & WS_BARE_NORMS ? "blk.%u.ffn_norm" : NULL;
     *post = NULL;
     for (int i = 0; i < 2; i++)
-        if (ws_weight(b, weights[i], layer)) *(*ffn || !before ? post : ffn) = names[i];
+        if (ws_norm_weight(b, names[i], layer)) *(*ffn || !before ? post : ffn) = names[i];
 }
 
 /* Arctic: experts that read the layer's input. */
@@ -188,11 +194,13 @@ static ws_node *serial_layer(ws_builder *b, ws_node *x, unsigned layer) {
     if (traits(b) & WS_GATE_FROM_INPUT) b->logits = ws_mul_mat(b, "blk.%u.ffn_gate_inp.weight", layer, x);
     ws_node *y = before ? ws_build_norm(b, x, "blk.%u.attn_norm", (int)layer) : x;
     y = ws_build_self_attention(b, y, layer);
+    const bool late = traits(b) & WS_ROWS_BEHIND_NORM;
+    if (post && late) y = ws_build_norm(b, y, post, (int)layer);
     if (drops_here(b, layer)) {
         y = drop_rows(b, y), residual = drop_rows(b, residual);
         if (b->logits) b->logits = drop_rows(b, b->logits);
     }
-    if (post) y = ws_build_norm(b, y, post, (int)layer);
+    if (post && !late) y = ws_build_norm(b, y, post, (int)layer);
     if (traits(b) & WS_MID_RESIDUAL_FIRST)
         y = ws_op_same(b->g, WS_OP_ADD, residual, y);
     else
@@ -201,7 +209,7 @@ static ws_node *serial_layer(ws_builder *b, ws_node *x, unsigned layer) {
     if (traits(b) & WS_EXPERTS_BESIDE) return beside(b, residual, mid, layer);
     if (ffn) y = ws_build_norm(b, y, ffn, (int)layer);
     y = feed_forwards(b, y, layer);
-    if (ws_weight(b, "blk.%u.post_ffw_norm.weight", layer)) y = ws_build_norm(b, y, "blk.%u.post_ffw_norm", (int)layer);
+    if (ws_norm_weight(b, "blk.%u.post_ffw_norm", layer)) y = ws_build_norm(b, y, "blk.%u.post_ffw_norm", (int)layer);
     if (ws_weight(b, "blk.%u.layer_output_norm.weight", layer))
         y = ws_build_norm(b, y, "blk.%u.layer_output_norm", (int)layer);
     return sum(b, y, mid);
