@@ -15,7 +15,7 @@ static ws_node *view_v(ws_builder *b, unsigned layer) {
     const ws_bp_layer *l = &b->bp->layers[layer];
     ws_node *v = b->v[l->cache_of];
     const uint64_t cells = v->ne[1];
-    if (b->p->flash_attn) {
+    if (!b->p->v_transposed) {
         const uint64_t row = ws_row_bytes(v->type, v->ne[0]), ne[4] = {l->head_v, l->n_head_kv, cells, v->ne[2]};
         return ws_op_view(b->g, v, ne, ws_row_bytes(v->type, l->head_v), row, row * cells, 0);
     }
@@ -35,7 +35,7 @@ static ws_node *store_v(ws_builder *b, ws_node *v, ws_node *ids, unsigned layer)
     ws_graph *g = b->g;
     ws_node *cache = b->v[b->bp->layers[layer].cache_of];
     const uint64_t width = v->ne[0] * v->ne[1], n_tokens = v->ne[2];
-    if (b->p->flash_attn) {
+    if (!b->p->v_transposed) {
         v = ws_op_view_2d(g, v, width, n_tokens, v->nb[2], 0);
         if (cache->ne[2] > 1) cache = ws_op_reshape(g, cache, cache->ne[0], cache->ne[1] * cache->ne[2], 1, 1);
         return ws_op_set_rows(g, cache, v, ids);

@@ -270,7 +270,9 @@ static ws_status read_numbers(const reader *r) {
     bp->clamp_qkv = has_factor(r, "attention.clamp_kqv", 0);
     bp->attn_scale = has_factor(r, "attention.temperature_scale", 0);
     bp->value_scale = has_factor(r, "attention.value_scale", 1);
-    uint64_t parallel = 0;
+    uint64_t parallel = 0, causal = 1;
+    WS_TRY(optional(r, "attention.causal", &causal, 1));
+    bp->causal = causal && !(bp->style->traits & WS_SEES_ALL);
     if (bp->style->traits & WS_MAY_BE_PARALLEL) WS_TRY(optional(r, "use_parallel_residual", &parallel, 1));
     bp->parallel = parallel;
     uint64_t first = 0, second = 0;

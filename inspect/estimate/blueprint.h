@@ -70,6 +70,7 @@ enum {
     WS_ALWAYS_SCALED = 1LL << 50,      /* embeddings, residuals and logits, if the file says how much or not */
     WS_ROPE_FIRST = 1LL << 51,         /* Q and K are rotated before they are normalized */
     WS_ROWS_BEHIND_NORM = 1LL << 52,   /* the norm behind the last attention is of all rows */
+    WS_SEES_ALL = 1LL << 53,           /* tokens see those behind them, although the file does not say so */
     WS_ONE_EMBEDDING = 1LL << 48,      /* the token embedding is never copied to a GPU as an output matrix */
     WS_WIDE_EXPERTS = 1LL << 49,       /* inside of experts exceeds f16: no GPU has a kernel for their last product */
     /* of hybrids; these bits mean nothing to others */
@@ -116,6 +117,7 @@ typedef struct {
     uint64_t conv_kernel, d_inner, d_state, dt_rank, n_groups; /* recurrent layers */
     uint64_t conv_width, state_width; /* what one of them remembers of a sequence: last inputs, state; floats */
     bool dt_norm;
+    bool causal;                                               /* tokens see those before them only */
     bool four_positions;                                       /* per token: images have places, too */
     uint64_t n_altup, n_embd_altup, laurel_rank, altup_active; /* Gemma 3n */
     bool no_rope, final_cap, logit_scale, embd_scale, residual_scale, clamp_qkv, attn_scale, value_scale, clamp_glu;

@@ -68,7 +68,7 @@ void ws_make_caches(ws_builder *b) {
             b->state[i] = cache_node(b, WS_TYPE_F32, bp->state_width, b->p->n_states, 1, i);
         }
         if (ws_layer_attends(bp, i) && l->cache_of == (int32_t)i) {
-            const uint64_t v = b->p->flash_attn ? l->n_head_kv * l->head_v : b->p->widest_v;
+            const uint64_t v = b->p->v_transposed ? b->p->widest_v : l->n_head_kv * l->head_v;
             b->k[i] = cache_node(b, b->p->type_k, l->n_head_kv * l->head_k, cells_of(b, i), b->p->n_streams, i);
             if (!bp->key_mla || bp->style->family != WS_FAMILY_LATENT)
                 b->v[i] = cache_node(b, b->p->type_v, v, cells_of(b, i), b->p->n_streams, i);
@@ -132,7 +132,7 @@ ws_cache_inputs ws_build_cache_inputs(ws_builder *b, bool sliding, bool k_only) 
     const uint64_t cells = sliding ? p->sliding_cells : p->full_cells;
     ws_cache_inputs in = {.k_ids = ws_op_input(b->g, WS_TYPE_I64, p->n_tokens, 1, 1, 1)};
     if (!k_only)
-        in.v_ids = ws_op_input(b->g, WS_TYPE_I64, p->flash_attn ? p->n_tokens : p->n_tokens * p->widest_v, 1, 1, 1);
+        in.v_ids = ws_op_input(b->g, WS_TYPE_I64, p->v_transposed ? p->n_tokens * p->widest_v : p->n_tokens, 1, 1, 1);
     in.mask = ws_op_input(b->g, p->flash_attn ? WS_TYPE_F16 : WS_TYPE_F32, cells, p->n_tokens / p->n_streams, 1,
                           p->n_streams);
     if (k_only) return in;

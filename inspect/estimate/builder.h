@@ -9,11 +9,11 @@
 
 /* What the graph is built for. */
 typedef struct {
-    uint64_t n_tokens, n_seqs, n_outputs; /* of the batch; tokens are a multiple of sequences */
-    uint64_t n_streams;                   /* separate caches: 1, or one per sequence */
-    uint64_t full_cells, sliding_cells;   /* per stream */
-    uint64_t n_states;                    /* sequences that recurrent layers remember */
-    bool flash_attn, any_sliding;
+    uint64_t n_tokens, n_seqs, n_outputs;       /* of the batch; tokens are a multiple of sequences */
+    uint64_t n_streams;                         /* separate caches: 1, or one per sequence */
+    uint64_t full_cells, sliding_cells;         /* per stream */
+    uint64_t n_states;                          /* sequences that recurrent layers remember */
+    bool flash_attn, v_transposed, any_sliding; /* V is stored transposed where flash attention was never wanted */
     ws_dtype type_k, type_v;
     uint64_t widest_v; /* without flash attention rows of V are as wide as the widest layer's */
     int8_t output_backend;

@@ -88,7 +88,10 @@ static void round_context(sizes *s) {
     if (split) e->n_ctx = mul(s, e->n_ctx_seq, o->n_seq);
 }
 
-static uint64_t ubatch(const sizes *s) { return min(min(s->o->n_ubatch, s->o->n_batch), s->e->n_ctx); }
+/* Batches end with the context, which is meant as given, before it is rounded; not for models that see the whole text.
+ */
+static uint64_t batch(const sizes *s) { return s->bp->causal ? min(s->o->n_batch, s->o->n_ctx) : s->o->n_batch; }
+static uint64_t ubatch(const sizes *s) { return min(s->o->n_ubatch, batch(s)); }
 
 /* Sliding layers keep the window of every sequence that shares the cache, and the tokens being computed. */
 static uint64_t sliding_cells(sizes *s) {
@@ -115,7 +118,7 @@ static uint64_t plane(sizes *s, int backend, ws_dtype type, uint64_t width, uint
 static uint64_t attention_cache(sizes *s, size_t i, uint64_t cells) {
     const ws_bp_layer *l = &s->bp->layers[i];
     const int b = s->place.layer[i];
-    const uint64_t v = s->e->flash_attn ? l->n_head_kv * l->head_v : widest_v(s->bp);
+    const uint64_t v = s->e->v_transposed ? widest_v(s->bp) : l->n_head_kv * l->head_v;
     const uint64_t k = plane(s, b, s->o->type_k, l->n_head_kv * l->head_k, cells);
     return has_v(s->bp) ? add(s, k, plane(s, b, s->o->type_v, v, cells)) : k;
 }
@@ -160,7 +163,7 @@ static bool flash_supported(const ws_graph *g, const sizes *s) {
 
 static ws_pass pass_of(sizes *s) {
     const uint64_t n = ubatch(s), seqs = max(s->o->n_seq, 1);
-    const uint64_t wanted = s->o->n_outputs ? s->o->n_outputs : min(s->o->n_batch, s->e->n_ctx);
+    const uint64_t wanted = s->o->n_outputs ? s->o->n_outputs : batch(s);
     return (ws_pass){
         .n_tokens = mul(s, (n + seqs - 1) / seqs, seqs),
         .n_seqs = seqs,
@@ -170,6 +173,7 @@ static ws_pass pass_of(sizes *s) {
         .sliding_cells = s->e->sliding.cells,
         .n_states = seqs,
         .flash_attn = s->e->flash_attn,
+        .v_transposed = s->e->v_transposed,
         .any_sliding = s->e->sliding.n_layers,
         .type_k = s->o->type_k,
         .type_v = s->o->type_v,
@@ -205,7 +209,9 @@ static ws_status add_compute(sizes *s, bool *retry, ws_error *err) {
     const ws_pass p = pass_of(s);
     ws_graph_init(&g);
     if (!s->bad) ws_build_graph(&g, s->bp, &p, &s->place.machine);
-    *retry = !g.failed && s->o->flash_auto && s->e->flash_attn && !flash_supported(&g, s);
+    /* A quantized V cache needs flash attention: then it is computed on the CPU where a GPU cannot. */
+    const bool choice = s->o->flash_auto && s->e->flash_attn && !ws_dtype_is_quantized(s->o->type_v);
+    *retry = !g.failed && choice && !flash_supported(&g, s);
     ws_status status = WS_OK;
     const bool guess = g.failed == WS_FORMAT && s->bp->guessed;
     if (g.failed && !guess)
@@ -220,9 +226,10 @@ static ws_status add_compute(sizes *s, bool *retry, ws_error *err) {
 
 /* ---- what llama.cpp refuses ---- */
 
-static ws_status check_blocks(const char *what, ws_dtype type, uint64_t head, ws_error *err) {
+/* Flash attention reads heads, which must be whole blocks; without it a row of all heads must be. */
+static ws_status check_blocks(const char *what, ws_dtype type, uint64_t head, uint64_t n_heads, ws_error *err) {
     const ws_dtype_info *info = ws_dtype_get(type);
-    if (head % info->block_elements == 0) return WS_OK;
+    if (head * n_heads % info->block_elements == 0) return WS_OK;
     return ws_fail(err, WS_UNSUPPORTED,
                    "heads of %" PRIu64 " elements cannot be stored as %s: its blocks have %" PRIu32 " (%s cache)", head,
                    info->name, info->block_elements, what);
@@ -238,8 +245,9 @@ static ws_status check(const ws_blueprint *bp, const ws_est_options *o, bool fla
     for (size_t i = 0; i < bp->n_layer; i++) {
         const ws_bp_layer *l = &bp->layers[i];
         if (!ws_layer_attends(bp, i)) continue;
-        WS_TRY(check_blocks("K", o->type_k, l->head_k, err));
-        if (has_v(bp)) WS_TRY(check_blocks("V", o->type_v, l->head_v, err));
+        const uint64_t n = flash_attn ? 1 : l->n_head_kv;
+        WS_TRY(check_blocks("K", o->type_k, l->head_k, n, err));
+        if (has_v(bp)) WS_TRY(check_blocks("V", o->type_v, l->head_v, n, err));
     }
     return WS_OK;
 }
@@ -263,7 +271,7 @@ static void add_totals(sizes *s) {
 }
 
 static ws_status run(sizes *s, bool *retry, ws_error *err) {
-    WS_TRY(check(s->bp, s->o, s->e->flash_attn, err));
+    WS_TRY(check(s->bp, s->o, !s->e->v_transposed, err));
     WS_TRY(ws_placement_make(&s->place, s->bp, s->o, err));
     round_context(s);
     add_weights(s);
@@ -274,10 +282,11 @@ static ws_status run(sizes *s, bool *retry, ws_error *err) {
 }
 
 ws_status ws_estimate_run(ws_estimate *out, const ws_blueprint *bp, const ws_est_options *o, ws_error *err) {
-    bool flash = o->flash_attn && !(bp->style->traits & WS_NO_FLASH), retry = true;
+    const bool wanted = o->flash_attn && !(bp->style->traits & WS_NO_FLASH);
+    bool flash = wanted, retry = true;
     ws_status status = WS_OK;
     while (!status && retry) {
-        *out = (ws_estimate){.n_devices = o->n_devices, .flash_attn = flash};
+        *out = (ws_estimate){.n_devices = o->n_devices, .flash_attn = flash, .v_transposed = !wanted};
         sizes s = {.bp = bp, .o = o, .e = out};
         retry = false;
         status = run(&s, &retry, err);

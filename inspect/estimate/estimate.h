@@ -38,6 +38,7 @@ typedef struct {
 typedef struct {
     uint64_t n_ctx, n_ctx_seq, n_streams; /* after llama.cpp's rounding */
     bool flash_attn;                      /* used */
+    bool v_transposed;                    /* the V cache; not where flash attention was wanted and given up */
     unsigned n_devices;
     ws_est_memory device[WS_MAX_DEVICES], host;
     ws_est_memory sum; /* over the devices; without one, the host */

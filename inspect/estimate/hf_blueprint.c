@@ -195,6 +195,7 @@ static ws_status read_numbers(maker *m) {
     WS_TRY(hf_number(m, "max_position_embeddings", &bp->n_ctx_train, UINT32_MAX));
     bp->n_layer_all = bp->n_layer;
     bp->final_cap = has_factor(m, "final_logit_softcapping") || bp->style->traits & WS_SOFT_CAP;
+    bp->causal = !(bp->style->traits & WS_NO_CACHE);
     bp->logit_scale = has_factor(m, "logit_scale|logits_scaling");
     bp->embd_scale = has_factor(m, "embedding_multiplier");
     bp->residual_scale = has_factor(m, "residual_multiplier");
