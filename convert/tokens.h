@@ -36,6 +36,10 @@ WS_MUST_CHECK ws_status ws_tokens_sentencepiece(ws_tokens *t, const ws_source *s
 WS_MUST_CHECK ws_status ws_tokens_unigram(ws_tokens *t, const uint8_t *data, size_t size, const char *path,
                                           size_t n_vocab, ws_error *err);
 
+/* The same from a tokenizer.json, in its own order, and its map of characters (release with free()). */
+WS_MUST_CHECK ws_status ws_tokens_unigram_json(ws_tokens *t, const ws_source *s, size_t n_vocab, ws_error *err);
+WS_MUST_CHECK ws_status ws_unigram_charsmap(uint8_t **out, size_t *n, const ws_source *s, ws_error *err);
+
 /* The same for Phi 3: names make no token special, user-defined tokens keep their text, and tokenizer.json's added
  * tokens come last. */
 WS_MUST_CHECK ws_status ws_tokens_phi(ws_tokens *t, const ws_source *s, size_t n_vocab, ws_error *err);

@@ -176,24 +176,44 @@ static ws_status put_wordpiece(ws_pairs *p, const ws_source *s, const char *chos
     return put_special(p, s, t->n, err);
 }
 
+static ws_status put_unigram_tokens(ws_pairs *p, const ws_source *s, const ws_tokens *t, const ws_piece_rules *rules,
+                                    ws_error *err) {
+    put_tokens(p, t, "t5", "default");
+    ws_pairs_put_bool(p, "tokenizer.ggml.add_space_prefix", rules->add_prefix);
+    put_type_count(p, s);
+    ws_pairs_put_bool(p, "tokenizer.ggml.remove_extra_whitespaces", rules->merge_spaces);
+    if (rules->charsmap.len)
+        ws_pairs_put_array(p, "tokenizer.ggml.precompiled_charsmap", WS_KV_U8, rules->charsmap.data,
+                           rules->charsmap.len);
+    return put_special(p, s, t->n, err);
+}
+
+static ws_status put_unigram_json(ws_pairs *p, const ws_source *s, ws_tokens *t, ws_error *err) {
+    const cJSON *prefix = get(s->tokenizer_config, "add_prefix_space");
+    ws_piece_rules rules = {.add_prefix = !cJSON_IsFalse(prefix),
+                            .merge_spaces = cJSON_IsTrue(get(s->tokenizer_config, "clean_up_tokenization_spaces"))};
+    uint8_t *map;
+    WS_TRY(ws_tokens_unigram_json(t, s, vocab_size(s), err));
+    WS_TRY(ws_unigram_charsmap(&map, &rules.charsmap.len, s, err));
+    rules.charsmap.data = (const char *)map;
+    const ws_status st = put_unigram_tokens(p, s, t, &rules, err);
+    free(map);
+    return st;
+}
+
 static ws_status put_unigram_model(ws_pairs *p, const ws_source *s, ws_tokens *t, const uint8_t *data, size_t size,
                                    const char *path, ws_error *err) {
     ws_piece_rules rules;
     WS_TRY(ws_sentencepiece_rules(&rules, data, size, path, err));
     if (!rules.unigram) return ws_fail(err, WS_UNSUPPORTED, "'%s' is no unigram model, as BERT's are", path);
     WS_TRY(ws_tokens_unigram(t, data, size, path, vocab_size(s), err));
-    put_tokens(p, t, "t5", "default");
-    ws_pairs_put_bool(p, "tokenizer.ggml.add_space_prefix", rules.add_prefix);
-    put_type_count(p, s);
-    ws_pairs_put_bool(p, "tokenizer.ggml.remove_extra_whitespaces", rules.merge_spaces);
-    if (rules.charsmap.len)
-        ws_pairs_put_array(p, "tokenizer.ggml.precompiled_charsmap", WS_KV_U8, rules.charsmap.data, rules.charsmap.len);
-    return put_special(p, s, t->n, err);
+    return put_unigram_tokens(p, s, t, &rules, err);
 }
 
 /* XLM-RoBERTa's. */
 static ws_status put_unigram(ws_pairs *p, const ws_source *s, ws_tokens *t, ws_error *err) {
     enum { MAX_MODEL_BYTES = 256 << 20 };
+    if (!has_file(s, "sentencepiece.bpe.model")) return put_unigram_json(p, s, t, err);
     char *data = NULL, *path = ws_source_path(s, "sentencepiece.bpe.model", err);
     size_t size;
     if (!path) return WS_NOMEM;

@@ -119,6 +119,7 @@ MODELS = {
     "xlm-roberta": (lambda: hf.XLMRobertaConfig(vocab_size=302, hidden_size=128, num_hidden_layers=3, num_attention_heads=4,
                                                 intermediate_size=192, max_position_embeddings=66, type_vocab_size=1),
                     "unigram"),
+    "xlm-roberta-json": (lambda: MODELS["xlm-roberta"][0](), "unigram"),
     "modernbert": (lambda: hf.ModernBertConfig(
         vocab_size=500, hidden_size=128, num_hidden_layers=7, num_attention_heads=4, intermediate_size=192, pad_token_id=1,
         bos_token_id=0, eos_token_id=2, cls_token_id=0, sep_token_id=2, max_position_embeddings=512, local_attention=8,
@@ -250,6 +251,18 @@ def complete_config(folder, config):
         "rotary_emb_fraction": 1.0, "rotary_emb_interleaved": False, "rotary_emb_scale_base": None}))
 
 
+def only_json(folder):
+    """The tokenizer without the SentencePiece model, whose map of characters moves into it."""
+    from sentencepiece import sentencepiece_model_pb2
+    model = sentencepiece_model_pb2.ModelProto()
+    model.ParseFromString((folder / "sentencepiece.bpe.model").read_bytes())
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.normalizer = normalizers.Precompiled(model.normalizer_spec.precompiled_charsmap)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), tokenizer.pre_tokenizer])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "sentencepiece.bpe.model").unlink()
+
+
 def age(folder):
     """Names of tensors as TensorFlow's checkpoints of 2018 had them, below the head that they were trained with."""
     path = folder / "model.safetensors"
@@ -295,6 +308,8 @@ def make(name, folder, spm, seed=0):
     model.to(torch.bfloat16).save_pretrained(folder)
     complete_config(folder, model.config)
     add_vocabulary(folder, kind, spm)
+    if name.endswith("-json"):
+        only_json(folder)
     if name.endswith("-old"):
         age(folder)
     if name.endswith("mxfp4"):
