@@ -63,20 +63,22 @@ static bool gpu_can_use(const ws_blueprint *bp, const ws_tensor *t) {
     return t->n_dims < 2 || ws_gpu_multiplies(t->type);
 }
 
-static int8_t tensor_backend(const ws_placement *p, const ws_blueprint *bp, const ws_est_options *o,
-                             const ws_tensor *t) {
-    const char *name = t->name;
-    const int64_t layer = ws_tensor_layer(name);
-    const int8_t cpu = (int8_t)ws_machine_cpu(&p->machine);
-    if (layer >= (int64_t)bp->n_layer) return -1; /* multi-token prediction is not loaded */
-    if (layer >= 0 && (uint64_t)layer < o->n_cpu_moe && ws_is_expert_tensor(name)) return cpu;
-    if (layer >= 0) return gpu_can_use(bp, t) ? p->layer[layer] : cpu;
-    if (starts_with_one(name, input_tensors)) return cpu;
+/* Where the layer of a tensor is; layer < 0: in front of the layers or behind them. */
+static int8_t home_of(const ws_placement *p, const ws_blueprint *bp, const char *name, int64_t layer) {
+    if (layer >= 0) return p->layer[layer];
+    if (starts_with_one(name, input_tensors)) return (int8_t)ws_machine_cpu(&p->machine);
     /* LFM2's output norm */
     if (bp->style->traits & WS_SHORT_CONV && bp->style->family == WS_FAMILY_HYBRID && strstr(name, "token_embd_norm"))
         return p->output_layer;
-    if (strcmp(name, "output.weight") == 0) return p->output;
     return starts_with_one(name, output_tensors) ? p->output_layer : p->layer[0];
+}
+
+static int8_t tensor_backend(const ws_placement *p, const ws_blueprint *bp, const ws_est_options *o,
+                             const ws_tensor *t) {
+    const int64_t layer = ws_tensor_layer(t->name);
+    if (layer >= (int64_t)bp->n_layer) return -1; /* multi-token prediction is not loaded */
+    const bool on_cpu = layer >= 0 && (uint64_t)layer < o->n_cpu_moe && ws_is_expert_tensor(t->name);
+    return on_cpu || !gpu_can_use(bp, t) ? (int8_t)ws_machine_cpu(&p->machine) : home_of(p, bp, t->name, layer);
 }
 
 ws_status ws_placement_make(ws_placement *out, const ws_blueprint *bp, const ws_est_options *o, ws_error *err) {
