@@ -16,6 +16,7 @@ static const struct {
     {"MistralForCausalLM", "llama", 0},
     {"MixtralForCausalLM", "llama", 0},
     {"Mistral3ForConditionalGeneration", "mistral3", 0},
+    {"Ministral3ForCausalLM", "mistral3", 0},
     {"Qwen2ForCausalLM", "qwen2", QKV_BIAS},
     {"Qwen2_5_VLForConditionalGeneration", "qwen2vl", QKV_BIAS},
     {"Qwen2MoeForCausalLM", "qwen2moe", QKV_BIAS},
@@ -334,6 +335,14 @@ static ws_status add_experts(maker *m, size_t i) {
     return add_shared(m, i);
 }
 
+/* How much of a head is turned, where it is not all of it. */
+static void read_rotation(maker *m) {
+    const cJSON *rope = hf_find(m, "rope_parameters|rope_scaling"), *part = hf_find(m, "partial_rotary_factor");
+    if (!part) part = cJSON_GetObjectItemCaseSensitive(rope, "partial_rotary_factor");
+    if (cJSON_IsNumber(part) && part->valuedouble > 0 && part->valuedouble < 1)
+        m->bp->n_rot = (uint64_t)(part->valuedouble * (double)m->bp->layers[0].head_k);
+}
+
 /* Rotation factors that convert computes. */
 static ws_status add_rope_factors(maker *m) {
     const cJSON *scaling = hf_find(m, "rope_scaling|rope_parameters");
@@ -400,6 +409,7 @@ static ws_status make(maker *m) {
     const char *method = ws_json_str(hf_find(m, "quantization_config"), "quant_method");
     m->expert_type = method && strcmp(method, "mxfp4") == 0 ? WS_TYPE_MXFP4 : m->type;
     WS_TRY(read_numbers(m));
+    read_rotation(m);
     WS_TRY(add_tensors(m));
     m->bp->tensors = m->bp->own_tensors;
     m->bp->file_type = ws_dtype_name(m->type);
