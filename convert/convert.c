@@ -25,6 +25,14 @@ const cJSON *ws_conversion_rope(const ws_conversion *c) {
 
 /* ---- planning ---- */
 
+/* Classes "...Model" have no output at all: they make embeddings. */
+static bool makes_text(const ws_source *s) {
+    const cJSON *names = cJSON_GetObjectItemCaseSensitive(s->raw_config, "architectures");
+    const char *name = cJSON_GetStringValue(cJSON_GetArrayItem(names, 0)), tail[] = "Model";
+    const size_t n = name ? strlen(name) : 0;
+    return !(s->arch->traits & WS_ENCODER) && !(n >= strlen(tail) && strcmp(name + n - strlen(tail), tail) == 0);
+}
+
 static ws_status make_plan(ws_conversion *c, const char *config_path, ws_error *err) {
     const char *generate;
     WS_TRY(ws_config_hparams(&c->hp, c->source->arch, c->source->config, config_path, err));
@@ -43,7 +51,7 @@ static ws_status make_plan(ws_conversion *c, const char *config_path, ws_error *
     };
     WS_TRY(ws_plan_make(&c->plan, &req, err));
     const bool says_tied = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c->source->raw_config, "tie_word_embeddings"));
-    if (c->plan.tied && !says_tied && !(c->source->arch->traits & WS_ENCODER))
+    if (c->plan.tied && !says_tied && makes_text(c->source))
         c->opt.warn(c->opt.ctx, "no tensor lm_head.weight, although config.json does not say tie_word_embeddings; the "
                                 "embedding is used for the output");
     return WS_OK;

@@ -34,8 +34,7 @@ static const ws_arch_key keys[] = {
     {0},
 };
 
-static const ws_arch_rename renames[] = {
-    {"^embed_tokens.", "model.embed_tokens."}, {"^layers.", "model.layers."}, {"^norm.", "model.norm."}, {0}};
+static const ws_arch_rename renames[] = {HEADLESS};
 
 static const char *const encoder_classes[] = {"Gemma3TextModel", NULL};
 

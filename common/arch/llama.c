@@ -2,8 +2,8 @@
  * its releases; Mixtral: arXiv 2401.04088). */
 #include "rows.h"
 
-static const char *const hf_classes[] = {"LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM",
-                                         "MixtralForCausalLM", NULL};
+static const char *const hf_classes[] = {"LlamaForCausalLM",   "LLaMAForCausalLM", "MistralForCausalLM",
+                                         "MixtralForCausalLM", "LlamaModel",       NULL};
 
 #define SPARSE HF "block_sparse_moe.experts.%x."
 
@@ -32,6 +32,8 @@ static const ws_arch_tensor tensors[] = {
     {0},
 };
 
+static const ws_arch_rename renames[] = {HEADLESS};
+
 static const ws_arch_key keys[] = {
     {"vocab_size", WS_KV_U32, "vocab_size"},
     {"rope.dimension_count", WS_KV_U32, "head_dim|hidden_size/num_attention_heads"},
@@ -42,6 +44,7 @@ const ws_arch ws_arch_llama = {
     .name = "llama",
     .hf_classes = hf_classes,
     .tensors = tensors,
+    .renames = renames,
     .keys = keys,
     .vocab = WS_VOCAB_SENTENCEPIECE | WS_VOCAB_LLAMA_JSON | WS_VOCAB_BPE | WS_VOCAB_PREFIX_KEY | WS_VOCAB_LLAMA_SIZES,
     .traits = WS_EXPERTS_SUM_1,

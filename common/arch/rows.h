@@ -46,6 +46,10 @@ enum { LAYER = WS_PER_LAYER, LAYER_BIAS = WS_PER_LAYER | WS_OPTIONAL };
         {HF "mlp.up_proj.weight", BLK "ffn_up.weight", {WS_DIM_EMBD, WS_DIM_FF}, WS_COPY, LAYER | (flags)},            \
         {HF "mlp.down_proj.weight", BLK "ffn_down.weight", {WS_DIM_FF, WS_DIM_EMBD}, WS_COPY, LAYER | (flags)}
 
+/* Names of a model without a head, as embedding models have them. */
+#define HEADLESS                                                                                                       \
+    {"^embed_tokens.", "model.embed_tokens."}, {"^layers.", "model.layers."}, {"^norm.", "model.norm."}, {0}
+
 /* The matrices of experts, in the order in which the reference writes them; `hf` has "%x" for the expert. */
 #define EXPERT_UP   {WS_DIM_EMBD, WS_DIM_FF_EXPERT, WS_DIM_EXPERTS}
 #define EXPERT_DOWN {WS_DIM_FF_EXPERT, WS_DIM_EMBD, WS_DIM_EXPERTS}

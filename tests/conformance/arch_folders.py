@@ -74,6 +74,9 @@ MODELS = {
     "embeddinggemma": (lambda: hf.Gemma3TextConfig(**gemma(
         num_hidden_layers=7, query_pre_attn_scalar=48, sliding_window=8, use_bidirectional_attention=True, rope_parameters=dict(
             full_attention=ROPE, sliding_attention=ROPE), architectures=["Gemma3TextModel"])), "gemma"),
+    "llama-headless": (lambda: hf.LlamaConfig(**small(architectures=["LlamaModel"])), "bpe"),
+    "qwen2-headless": (lambda: hf.Qwen2Config(**small(architectures=["Qwen2Model"])), "glm"),
+    "qwen3-headless": (lambda: hf.Qwen3Config(**small(head_dim=48, architectures=["Qwen3Model"])), "bpe"),
     "mistral3": (lambda: hf.Mistral3Config(text_config=hf.MistralConfig(**small(head_dim=48)), vision_config=dict(
         model_type="pixtral", hidden_size=64, intermediate_size=96, num_hidden_layers=1, num_attention_heads=4, head_dim=16)),
         "bpe"),
@@ -130,7 +133,7 @@ MODELS = {
 
 
 def is_encoder(name):
-    return MODELS[name][1] in ENCODERS or name == "embeddinggemma"
+    return MODELS[name][1] in ENCODERS or name == "embeddinggemma" or name.endswith("-headless")
 
 
 def randomize(model, seed):
