@@ -162,7 +162,7 @@ static bool flash_supported(const ws_graph *g, const sizes *s) {
 }
 
 static ws_pass pass_of(sizes *s) {
-    const uint64_t n = ubatch(s), seqs = max(s->o->n_seq, 1);
+    const uint64_t n = min(ubatch(s), s->e->n_ctx), seqs = max(s->o->n_seq, 1);
     const uint64_t wanted = s->o->n_outputs ? s->o->n_outputs : batch(s);
     return (ws_pass){
         .n_tokens = mul(s, (n + seqs - 1) / seqs, seqs),
