@@ -152,15 +152,6 @@ static void add_cache(sizes *s) {
 
 /* ---- compute buffers ---- */
 
-static bool flash_supported(const ws_graph *g, const sizes *s) {
-    for (size_t i = 0; i < g->nodes.n; i++) {
-        const ws_node *n = g->nodes.node[i];
-        if (n->op == WS_OP_FLASH_ATTN && !ws_machine_supports(&s->place.machine, s->place.layer[n->layer], n))
-            return false;
-    }
-    return true;
-}
-
 static ws_pass pass_of(sizes *s) {
     const uint64_t n = min(ubatch(s), s->e->n_ctx), seqs = max(s->o->n_seq, 1);
     const uint64_t wanted = s->o->n_outputs ? s->o->n_outputs : batch(s);
@@ -203,20 +194,39 @@ static void guess_compute(sizes *s, const ws_pass *p) {
     if (s->e->n_devices) s->e->host.compute = host;
 }
 
-static ws_status add_compute(sizes *s, bool *retry, ws_error *err) {
+/* llama.cpp tries it with one token per sequence: flash attention is given up when that of a layer would run elsewhere
+ * than the layer, because a GPU has no kernel for it or its neighbours draw it to another one. */
+static ws_status give_up_flash(sizes *s, ws_error *err) {
+    ws_graph g;
+    ws_pass p = pass_of(s);
+    p.n_tokens = p.n_outputs = p.n_seqs;
+    ws_graph_init(&g);
+    ws_build_graph(&g, s->bp, &p, &s->place.machine);
+    ws_assign_backends(&g, &s->place.machine);
+    for (size_t i = 0; i < g.nodes.n && !g.failed; i++) {
+        const ws_node *n = g.nodes.node[i];
+        if (n->op == WS_OP_FLASH_ATTN && n->backend != s->place.layer[n->layer]) s->e->flash_attn = false;
+    }
+    const ws_status status = g.failed == WS_NOMEM ? ws_fail(err, WS_NOMEM, "%s", g.err.msg) : WS_OK;
+    ws_graph_free(&g);
+    return status;
+}
+
+static ws_status add_compute(sizes *s, ws_error *err) {
+    if (s->bad) return WS_OK;
+    /* a quantized V cache needs it */
+    const bool choice = s->o->flash_auto && s->e->flash_attn && !ws_dtype_is_quantized(s->o->type_v);
+    if (choice) WS_TRY(give_up_flash(s, err));
     ws_graph g;
     uint64_t bytes[WS_MAX_BACKENDS] = {0};
     const ws_pass p = pass_of(s);
     ws_graph_init(&g);
-    if (!s->bad) ws_build_graph(&g, s->bp, &p, &s->place.machine);
-    /* A quantized V cache needs flash attention: then it is computed on the CPU where a GPU cannot. */
-    const bool choice = s->o->flash_auto && s->e->flash_attn && !ws_dtype_is_quantized(s->o->type_v);
-    *retry = !g.failed && choice && !flash_supported(&g, s);
+    ws_build_graph(&g, s->bp, &p, &s->place.machine);
     ws_status status = WS_OK;
     const bool guess = g.failed == WS_FORMAT && s->bp->guessed;
     if (g.failed && !guess)
         status = ws_fail(err, g.failed, "%s", g.err.msg);
-    else if (!guess && !*retry)
+    else if (!guess)
         status = ws_schedule_graph(&g, &s->place.machine, bytes, err);
     for (int b = 0; b < s->place.machine.n_backends; b++) memory(s, b)->compute = bytes[b];
     if (guess) guess_compute(s, &p);
@@ -270,28 +280,22 @@ static void add_totals(sizes *s) {
     for (size_t i = 0; i < s->bp->n_layer; i++) memory(s, s->place.layer[i])->n_layers++;
 }
 
-static ws_status run(sizes *s, bool *retry, ws_error *err) {
+static ws_status run(sizes *s, ws_error *err) {
     WS_TRY(check(s->bp, s->o, !s->e->v_transposed, err));
     WS_TRY(ws_placement_make(&s->place, s->bp, s->o, err));
     round_context(s);
     add_weights(s);
     add_cache(s);
-    WS_TRY(add_compute(s, retry, err));
+    WS_TRY(add_compute(s, err));
     add_totals(s);
     return s->bad ? ws_fail(err, WS_FORMAT, "the sizes of this model do not fit 64 bits") : WS_OK;
 }
 
 ws_status ws_estimate_run(ws_estimate *out, const ws_blueprint *bp, const ws_est_options *o, ws_error *err) {
-    const bool wanted = o->flash_attn && !(bp->style->traits & WS_NO_FLASH);
-    bool flash = wanted, retry = true;
-    ws_status status = WS_OK;
-    while (!status && retry) {
-        *out = (ws_estimate){.n_devices = o->n_devices, .flash_attn = flash, .v_transposed = !wanted};
-        sizes s = {.bp = bp, .o = o, .e = out};
-        retry = false;
-        status = run(&s, &retry, err);
-        ws_placement_free(&s.place);
-        flash = false;
-    }
+    const bool flash = o->flash_attn && !(bp->style->traits & WS_NO_FLASH);
+    *out = (ws_estimate){.n_devices = o->n_devices, .flash_attn = flash, .v_transposed = !flash};
+    sizes s = {.bp = bp, .o = o, .e = out};
+    const ws_status status = run(&s, err);
+    ws_placement_free(&s.place);
     return status;
 }

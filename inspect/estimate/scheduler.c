@@ -252,6 +252,11 @@ static void put_leaves(scheduler *s) {
     for (size_t i = 0; i < s->g->leaves.n; i++) put(s, &s->leaves, s->g->leaves.node[i], s->g->leaves.node[i]->backend);
 }
 
+void ws_assign_backends(ws_graph *g, const ws_machine *m) {
+    scheduler s = {.g = g, .m = m};
+    if (!g->failed) assign(&s);
+}
+
 ws_status ws_schedule_graph(ws_graph *g, const ws_machine *m, uint64_t *sizes, ws_error *err) {
     scheduler s = {.g = g, .m = m};
     if (!g->failed) assign(&s);
