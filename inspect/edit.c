@@ -1,13 +1,11 @@
 #include "edit.h"
 
 #include "alloc.h"
+#include "edit_journal.h"
 #include "text.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { HEADER_BYTES = 4 + 4 + 8 + 8, SLICE = 8 << 20, MAX_KEY = 65535 };
 
@@ -92,20 +90,6 @@ static ws_status pad(buffer *b, uint32_t alignment, ws_error *err) {
 
 /* ---- writing it ---- */
 
-static ws_status write_at(const char *path, const uint8_t *data, size_t n, off_t at, ws_error *err) {
-    const int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0) return ws_fail_errno(err, "cannot open '%s' for writing", path);
-    ws_status status = WS_OK;
-    while (n > 0 && !status) {
-        const ssize_t done = pwrite(fd, data, n, at);
-        if (done < 0 && errno != EINTR) status = ws_fail_errno(err, "cannot write '%s'", path);
-        if (done > 0) data += done, n -= (size_t)done, at += done;
-    }
-    if (!status && fsync(fd) != 0) status = ws_fail_errno(err, "cannot write '%s'", path);
-    if (close(fd) != 0 && !status) status = ws_fail_errno(err, "cannot write '%s'", path);
-    return status;
-}
-
 /* Only from the first to the last byte that differs. */
 static ws_status write_in_place(const ws_gguf *g, const buffer *header, ws_edit_result *result, ws_error *err) {
     const uint8_t *old = g->parts[0].data;
@@ -113,7 +97,8 @@ static ws_status write_in_place(const ws_gguf *g, const buffer *header, ws_edit_
     while (from < to && old[from] == header->data[from]) from++;
     while (to > from && old[to - 1] == header->data[to - 1]) to--;
     *result = (ws_edit_result){true, to - from};
-    return from == to ? WS_OK : write_at(ws_gguf_path(g), header->data + from, to - from, (off_t)from, err);
+    if (from == to) return WS_OK;
+    return ws_journaled_write(ws_gguf_path(g), g->parts[0].size, header->data, header->size, from, to - from, err);
 }
 
 static ws_status copy_data(ws_outfile *f, const ws_gguf *g, ws_error *err) {

@@ -1,6 +1,7 @@
 /* inspect get, set, rm - the metadata of a GGUF file, key by key. */
 #include "commands.h"
 #include "edit.h"
+#include "edit_journal.h"
 #include "escape.h"
 #include "json_out.h"
 #include "kv_text.h"
@@ -14,6 +15,14 @@ typedef struct {
     bool raw;
     ws_common_options common;
 } options;
+
+/* An edit that was interrupted is finished first. */
+static ws_status open_edited(ws_gguf **g, const char *path, ws_error *err) {
+    bool finished;
+    WS_TRY(ws_edit_finish_interrupted(path, &finished, err));
+    if (finished) fprintf(stderr, "inspect: an edit of this file that was interrupted is finished\n");
+    return ws_gguf_open(g, path, err);
+}
 
 /* ---- get ---- */
 
@@ -49,7 +58,7 @@ static ws_status print_json(const ws_gguf *g, const ws_args *args, ws_error *err
 static ws_status get(const ws_args *args, const void *options_, ws_error *err) {
     const options *o = options_;
     ws_gguf *g;
-    WS_TRY(ws_gguf_open(&g, args->arg[0], err));
+    WS_TRY(open_edited(&g, args->arg[0], err));
     ws_status status = find_keys(g, args, err);
     if (!status && o->common.json) status = print_json(g, args, err);
     for (int i = 1; i < args->n_args && !status && !o->common.json; i++)
@@ -108,7 +117,7 @@ static ws_status edit(const ws_args *args, const options *o, parse_fn *parse, ws
     ws_gguf *g;
     const char *out = o->out ? o->out : args->arg[0];
     const size_t n = (size_t)args->n_args - 1;
-    WS_TRY(ws_gguf_open(&g, args->arg[0], err));
+    WS_TRY(open_edited(&g, args->arg[0], err));
     ws_status status = WS_OK;
     for (size_t i = 0; i < n && !status; i++) status = parse(&edits[i], g, args->arg[i + 1], err);
     if (status)

@@ -1,10 +1,13 @@
 /* Metadata edits: what is written is what a reader finds, tensors stay, and the file is whole whatever fails. */
 #include "edit.h"
+#include "edit_journal.h"
 #include "hash.h"
 #include "model_file.h"
 #include "split.h"
 
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static char dir[32], path[64];
 static const test_tensor tensors[] = {
@@ -140,6 +143,61 @@ Test(edit, refuses_what_does_not_suit, .init = set_up, .fini = tear_down) {
     }
     model_hash(path, after);
     cr_expect_str_eq(before, after);
+}
+
+/* The write into the model stops in the middle, as a crash would stop it. */
+Test(edit, an_interrupted_edit_in_place_is_finished, .init = set_up, .fini = tear_down) {
+    enum { BEFORE = 4000, TORN = 10 };
+    static char long_name[BEFORE + 40], value[2][40];
+    ws_error err = {0};
+    ws_edit_result result;
+    bool finished;
+    snprintf(long_name, sizeof long_name, "first=%0*d", BEFORE, 0);
+    cr_assert_eq(apply(long_name, &result, &err), WS_OK, "%s", err.msg);
+    cr_assert_eq(apply("second=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", &result, &err), WS_OK);
+    ws_gguf *g = open_model(path);
+    const ws_kv *second = ws_gguf_kv(g, "second");
+    const long at = second->raw + 8 - g->parts[0].data;
+    ws_gguf_close(g);
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit limit;
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    const struct rlimit small = {(rlim_t)at + TORN, limit.rlim_max};
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+    cr_expect_eq(apply("second=bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", &result, &err), WS_IO);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    g = open_model(path);
+    ws_str s;
+    cr_assert(ws_kv_str(ws_gguf_kv(g, "second"), &s));
+    snprintf(value[0], sizeof value[0], "%.32s", s.data);
+    ws_gguf_close(g);
+    cr_expect_str_eq(value[0], "bbbbbbbbbbaaaaaaaaaaaaaaaaaaaaaa", "the file is torn");
+    cr_assert_eq(ws_edit_finish_interrupted(path, &finished, &err), WS_OK, "%s", err.msg);
+    cr_expect(finished);
+    g = open_model(path);
+    cr_assert(ws_kv_str(ws_gguf_kv(g, "second"), &s));
+    snprintf(value[1], sizeof value[1], "%.32s", s.data);
+    ws_gguf_close(g);
+    cr_expect_str_eq(value[1], "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
+    cr_assert_eq(ws_edit_finish_interrupted(path, &finished, &err), WS_OK);
+    cr_expect(!finished, "once");
+}
+
+/* A journal that is damaged, or of another file, changes nothing. */
+Test(edit, a_journal_of_something_else_is_refused, .init = set_up, .fini = tear_down) {
+    char journal[80];
+    ws_error err = {0};
+    bool finished;
+    snprintf(journal, sizeof journal, "%s.edit", path);
+    for (size_t n = 0; n < 200; n += 7) {
+        FILE *f = fopen(journal, "wb");
+        cr_assert(f);
+        for (size_t i = 0; i < n; i++) fputc("WWSEDIT1"[i % 8], f);
+        fclose(f);
+        cr_expect_eq(ws_edit_finish_interrupted(path, &finished, &err), WS_FORMAT);
+        cr_expect(strstr(err.msg, journal) && strstr(err.msg, "remove it"), "%s", err.msg);
+    }
+    ws_gguf_close(open_model(path));
 }
 
 Test(edit, in_place_when_it_fits_and_a_copy_when_not, .init = set_up, .fini = tear_down) {
