@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_BYTES = 160, GEMMA3N_OWN_CACHES = 20, DEFAULT_ATTENTION_INTERVAL = 4 };
+enum { KEY_BYTES = 160, GEMMA3N_OWN_CACHES = 20, GEMMA3N_INPUT = 256, DEFAULT_ATTENTION_INTERVAL = 4 };
 
 /* Far above any model; products of three stay far below 2^64. */
 static const uint64_t MAX_SIZE = UINT64_C(1) << 26, MAX_HEADS = 1 << 14, MAX_EXPERTS = 4096;
@@ -184,14 +184,16 @@ static ws_status read_states(const reader *r) {
     return WS_OK;
 }
 
-static ws_status read_altup(const reader *r) {
-    ws_blueprint *bp = r->bp;
-    bp->n_altup = 4, bp->n_embd_altup = 256, bp->laurel_rank = 64;
+void ws_blueprint_alternate(ws_blueprint *bp) {
+    bp->n_altup = 4, bp->laurel_rank = 64;
+    for (size_t i = GEMMA3N_OWN_CACHES; i < bp->n_layer; i++)
+        bp->layers[i].cache_of = GEMMA3N_OWN_CACHES - (bp->layers[i].sliding ? 2 : 1);
+}
+
+static void read_altup(ws_blueprint *bp) {
     const ws_tensor *proj = ws_blueprint_tensor(bp, "per_layer_proj_norm.weight");
-    if (proj) bp->n_embd_altup = proj->ne[0];
-    for (size_t i = 0; i < bp->n_layer; i++)
-        if (i >= GEMMA3N_OWN_CACHES) bp->layers[i].cache_of = GEMMA3N_OWN_CACHES - (bp->layers[i].sliding ? 2 : 1);
-    return WS_OK;
+    bp->n_embd_altup = proj ? proj->ne[0] : GEMMA3N_INPUT;
+    ws_blueprint_alternate(bp);
 }
 
 /* The last layers read the cache of the last layer of their kind that has one. */
@@ -217,7 +219,7 @@ static ws_status read_layers(const reader *r) {
     for (size_t i = 0; i < bp->n_layer_all; i++) WS_TRY(read_layer(r, i));
     if (bp->style->family == WS_FAMILY_MAMBA || bp->style->family == WS_FAMILY_DELTA_NET) WS_TRY(read_states(r));
     if (bp->style->family == WS_FAMILY_HYBRID) WS_TRY(read_hybrid(r));
-    if (bp->style->family == WS_FAMILY_GEMMA3N) WS_TRY(read_altup(r));
+    if (bp->style->family == WS_FAMILY_GEMMA3N) read_altup(bp);
     if (bp->style->family == WS_FAMILY_GEMMA4) WS_TRY(read_shared_caches(r));
     return WS_OK;
 }

@@ -157,6 +157,8 @@ const ws_tensor *ws_blueprint_layer_tensor(const ws_blueprint *bp, const char *f
 WS_MUST_CHECK ws_status ws_blueprint_index(ws_blueprint *bp, const char *source, ws_error *err);
 /* Which layers slide, by period; and which read whose cache. */
 void ws_blueprint_slide(ws_blueprint *bp, uint64_t period);
+/* Gemma 3n's constants, and which layers share caches. */
+void ws_blueprint_alternate(ws_blueprint *bp);
 /* What recurrent layers remember, from their sizes. */
 void ws_blueprint_remember(ws_blueprint *bp);
 

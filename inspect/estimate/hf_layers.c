@@ -1,11 +1,11 @@
-/* Layers that are not plain attention: gated delta nets (Qwen3-Next, Qwen3.5), short convolutions (LFM2), Gemma 4.
+/* Layers that are not plain attention: gated delta nets (Qwen3-Next, Qwen3.5), short convolutions (LFM2), Gemma 3n, 4.
  * Names and shapes are those of convert_hf_to_gguf.py. */
 #include "hf_maker.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-enum { GEMMA4_GLOBAL_HEAD = 512 };
+enum { GEMMA4_GLOBAL_HEAD = 512, GEMMA3N_INPUT = 256 };
 
 #define COUNT(rows) (sizeof(rows) / sizeof *(rows))
 
@@ -92,19 +92,6 @@ static ws_status read_gemma4(maker *m) {
     return WS_OK;
 }
 
-ws_status hf_read_kinds(maker *m) {
-    const cJSON *vision = cJSON_GetObjectItemCaseSensitive(m->root, "vision_config");
-    const cJSON *deep = cJSON_GetObjectItemCaseSensitive(vision, "deepstack_visual_indexes");
-    if (m->bp->style->traits & WS_FOUR_POSITIONS && m->bp->style->family == WS_FAMILY_DECODER)
-        m->bp->n_deepstack = (uint64_t)cJSON_GetArraySize(deep);
-    if (m->bp->style->traits & WS_FOUR_POSITIONS) m->bp->four_positions = true;
-    if (m->features & DELTA_NET) WS_TRY(read_delta_net(m));
-    if (m->features & SHORT_CONV) WS_TRY(read_short_conv(m));
-    if (m->features & GEMMA4) WS_TRY(read_gemma4(m));
-    if (m->bp->conv_kernel) ws_blueprint_remember(m->bp);
-    return WS_OK;
-}
-
 /* ---- tensors ---- */
 
 static ws_status add_delta_net(maker *m, size_t i) {
@@ -140,6 +127,7 @@ static ws_status add_short_conv(maker *m, size_t i) {
 }
 
 ws_status hf_add_state(maker *m, size_t i) {
+    if (hf_is_mamba(m)) return hf_add_mamba(m, i);
     return m->features & SHORT_CONV ? add_short_conv(m, i) : add_delta_net(m, i);
 }
 
@@ -185,14 +173,70 @@ ws_status hf_add_gemma4_layer(maker *m, size_t i) {
     return m->bp->n_expert ? add_gemma4_experts(m, i) : WS_OK;
 }
 
-ws_status hf_add_gemma4_model(maker *m) {
+/* Embeddings that every layer has for itself. */
+static ws_status add_layer_inputs(maker *m, uint64_t vocab) {
     const ws_blueprint *bp = m->bp;
-    uint64_t all = bp->n_embd_altup * bp->n_layer, global = 0, vocab = bp->n_vocab;
-    for (size_t i = 0; i < bp->n_layer && !global; i++) global = bp->layers[i].sliding ? 0 : bp->layers[i].head_k;
-    WS_TRY(hf_number(m, "vocab_size_per_layer_input", &vocab, MAX_SIZE));
-    if (global) WS_TRY(hf_add(m, "rope_freqs.weight", WS_TYPE_F32, global / 2, 1, 1));
-    if (!all) return WS_OK;
+    const uint64_t all = bp->n_embd_altup * bp->n_layer;
     WS_TRY(hf_add(m, "per_layer_token_embd.weight", m->type, all, vocab, 1));
     WS_TRY(hf_add(m, "per_layer_model_proj.weight", m->type, bp->n_embd, all, 1));
     return hf_add(m, "per_layer_proj_norm.weight", WS_TYPE_F32, bp->n_embd_altup, 1, 1);
+}
+
+ws_status hf_add_gemma4_model(maker *m) {
+    const ws_blueprint *bp = m->bp;
+    uint64_t global = 0, vocab = bp->n_vocab;
+    for (size_t i = 0; i < bp->n_layer && !global; i++) global = bp->layers[i].sliding ? 0 : bp->layers[i].head_k;
+    WS_TRY(hf_number(m, "vocab_size_per_layer_input", &vocab, MAX_SIZE));
+    if (global) WS_TRY(hf_add(m, "rope_freqs.weight", WS_TYPE_F32, global / 2, 1, 1));
+    return bp->n_embd_altup ? add_layer_inputs(m, vocab) : WS_OK;
+}
+
+/* ---- Gemma 3n ---- */
+
+static ws_status read_gemma3n(maker *m) {
+    ws_blueprint *bp = m->bp;
+    bp->n_embd_altup = GEMMA3N_INPUT;
+    WS_TRY(hf_number(m, "hidden_size_per_layer_input", &bp->n_embd_altup, MAX_SIZE));
+    ws_blueprint_alternate(bp);
+    return WS_OK;
+}
+
+ws_status hf_add_gemma3n_layer(maker *m, size_t i) {
+    const uint64_t e = m->bp->n_embd, n = m->bp->n_altup, rank = m->bp->laurel_rank;
+    const row rows[] = {
+        {"altup_correct_coef.weight", false, 0, 0, {n, n, 1}},
+        {"altup_correct_scale.weight", false, 0, 0, {e, 1, 1}},
+        {"altup_predict_coef.weight", false, 0, 0, {n, n * n, 1}},
+        {"altup_router.weight", true, 0, 0, {e, n, 1}},
+        {"altup_router_norm.weight", false, 0, 0, {e, 1, 1}},
+        {"laurel_l.weight", true, 0, 0, {e, rank, 1}},
+        {"laurel_r.weight", true, 0, 0, {rank, e, 1}},
+        {"laurel_post_norm.weight", false, 0, 0, {e, 1, 1}},
+    };
+    WS_TRY(hf_add_rows(m, i, rows, COUNT(rows), m->type));
+    return add_own_input(m, i);
+}
+
+ws_status hf_add_gemma3n_model(maker *m) {
+    const uint64_t e = m->bp->n_embd, n = m->bp->n_altup - 1;
+    WS_TRY(hf_add(m, "altup_proj.weight", m->type, e, e, n));
+    WS_TRY(hf_add(m, "altup_unembd_proj.weight", m->type, e, e, n));
+    return add_layer_inputs(m, m->bp->n_vocab);
+}
+
+/* ---- all of them ---- */
+
+ws_status hf_read_kinds(maker *m) {
+    const cJSON *vision = cJSON_GetObjectItemCaseSensitive(m->root, "vision_config");
+    const cJSON *deep = cJSON_GetObjectItemCaseSensitive(vision, "deepstack_visual_indexes");
+    if (m->bp->style->traits & WS_FOUR_POSITIONS && m->bp->style->family == WS_FAMILY_DECODER)
+        m->bp->n_deepstack = (uint64_t)cJSON_GetArraySize(deep);
+    if (m->bp->style->traits & WS_FOUR_POSITIONS) m->bp->four_positions = true;
+    if (m->features & DELTA_NET) WS_TRY(read_delta_net(m));
+    if (m->features & SHORT_CONV) WS_TRY(read_short_conv(m));
+    if (m->features & GEMMA4) WS_TRY(read_gemma4(m));
+    if (m->bp->style->family == WS_FAMILY_GEMMA3N) WS_TRY(read_gemma3n(m));
+    if (hf_is_mamba(m)) WS_TRY(hf_read_states(m));
+    if (m->bp->conv_kernel) ws_blueprint_remember(m->bp);
+    return WS_OK;
 }

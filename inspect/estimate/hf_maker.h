@@ -31,6 +31,19 @@ enum {
     ONE_BA = 1 << 21,     /* ... whose gates come from one product */
     SHORT_CONV = 1 << 22, /* most layers are convolutions */
     GEMMA4 = 1 << 23,
+    STATE_NORMS = 1 << 24, /* Jamba's */
+    DT_NORM = 1 << 25,     /* without weights */
+    GRANITE4 = 1 << 26,
+    EXPERTS_ALTERNATE = 1 << 27, /* Llama 4 */
+    PLACES = 1 << 28,            /* learned positions */
+    OUTPUT_BIAS = 1 << 29,
+    NO_NORMS = 1 << 30,            /* none has weights */
+    TWO_NORMS = 1LL << 31,         /* one for attention, one for the feed-forward beside it */
+    NORM_BY_KEY = 1LL << 32,       /* Falcon: TWO_NORMS if new_decoder_architecture */
+    NARROW_HEADS = 1LL << 33,      /* head_dim is ignored */
+    MULTIPLIERS = 1LL << 34,       /* Granite's, of embeddings, residuals and logits */
+    WHOLE_KV = 1LL << 36,          /* MiniCPM 3: keys and values are decompressed before they are stored */
+    CTX_IS_SEQ_LENGTH = 1LL << 35, /* or the width; whatever else the config says */
 };
 
 static const uint64_t MAX_SIZE = UINT64_C(1) << 26;
@@ -38,8 +51,9 @@ static const uint64_t MAX_SIZE = UINT64_C(1) << 26;
 typedef struct {
     ws_blueprint *bp;
     const cJSON *root, *text; /* the language model's part, for models that see */
-    unsigned features;
+    uint64_t features;
     ws_dtype type, expert_type;
+    uint64_t expert_offset, expert_period; /* layers with experts */
     size_t cap;
     const char *source;
     ws_error *err;
@@ -49,7 +63,7 @@ typedef struct {
 typedef struct {
     const char *name;
     bool matrix; /* else F32 */
-    unsigned with, without;
+    uint64_t with, without;
     uint64_t ne[3];
 } row;
 
@@ -70,6 +84,17 @@ WS_MUST_CHECK ws_status hf_add_layer(maker *m, const char *what, size_t layer, w
 WS_MUST_CHECK ws_status hf_add_rows(maker *m, size_t layer, const row *rows, size_t n, ws_dtype type);
 WS_MUST_CHECK ws_status hf_add_dense(maker *m, size_t layer, const char *infix, uint64_t ff);
 
+/* ---- layers with a Mamba state (hf_states.c) ---- */
+
+bool hf_is_mamba(const maker *m);
+/* Is any layer of this kind, by its letter in a pattern or its name in a list? */
+bool hf_has_kind(const maker *m, char letter, const char *name);
+WS_MUST_CHECK ws_status hf_read_states(maker *m);
+/* A mixer, with its norm; where attention stands beside it, without. */
+WS_MUST_CHECK ws_status hf_add_mamba(maker *m, size_t layer);
+WS_MUST_CHECK ws_status hf_find_expert_layers(maker *m);
+bool hf_has_experts(const maker *m, size_t layer);
+
 /* ---- layers of other kinds (hf_layers.c) ---- */
 
 /* Which layers keep states, and their sizes; heads that differ by layer. */
@@ -79,5 +104,8 @@ WS_MUST_CHECK ws_status hf_add_state(maker *m, size_t layer);
 /* Gemma 4: attention and norms of a layer, its experts and its own input; tensors of the model. */
 WS_MUST_CHECK ws_status hf_add_gemma4_layer(maker *m, size_t layer);
 WS_MUST_CHECK ws_status hf_add_gemma4_model(maker *m);
+/* Gemma 3n: what a layer has beside attention and feed-forward; tensors of the model. */
+WS_MUST_CHECK ws_status hf_add_gemma3n_layer(maker *m, size_t layer);
+WS_MUST_CHECK ws_status hf_add_gemma3n_model(maker *m);
 
 #endif

@@ -37,6 +37,22 @@ SLIDING = ["sliding_attention", "sliding_attention", "full_attention"]
 CONV = ["conv", "conv", "full_attention"]
 
 
+LATENT = dict(head_dim=..., num_key_value_heads=8, q_lora_rank=128, kv_lora_rank=128, qk_nope_head_dim=64,
+              qk_rope_head_dim=32, v_head_dim=64)
+ROUTED = dict(moe_intermediate_size=256, n_routed_experts=8, num_experts_per_tok=4, n_shared_experts=1,
+              first_k_dense_replace=1)
+MAMBA2 = dict(mamba_n_heads=16, mamba_d_head=32, mamba_n_groups=1, mamba_d_state=32)
+GRANITE4 = sizes(head_dim=..., num_hidden_layers=4, intermediate_size=256, shared_intermediate_size=256, **MAMBA2)
+MIXED = dict(layer_types=["mamba", "attention"] * 2, position_embedding_type="nope")
+NEMOTRON = sizes(num_hidden_layers=4, layers_block_type=["mamba", "moe", "attention", "moe"], mamba_num_heads=16,
+                 mamba_head_dim=32, n_groups=2, ssm_state_size=32, n_routed_experts=8, num_experts_per_tok=2,
+                 moe_intermediate_size=256, moe_shared_expert_intermediate_size=256, n_shared_experts=1)
+
+
+def narrow(**changes):
+    return dict(vocab_size=VOCAB, hidden_size=256, num_hidden_layers=3, num_attention_heads=8, **changes)
+
+
 def seeing(text, **eye):
     return dict(text_config=text, vision_config=EYE | eye)
 
@@ -71,6 +87,77 @@ MODELS = {
     "nemotron": sizes(head_dim=32),
     "stablelm": sizes(head_dim=...),
     "starcoder2": sizes(head_dim=..., use_bias=True),
+    "falcon": narrow(),
+    "falcon with groups": narrow(num_kv_heads=2, new_decoder_architecture=True),
+    "bloom": narrow(),
+    "mamba": narrow(state_size=16),
+    "falcon_mamba": narrow(state_size=16),
+    "mamba2": narrow(num_heads=16, head_dim=32, state_size=32, n_groups=2),
+    "gpt2": dict(vocab_size=VOCAB, n_embd=256, n_layer=3, n_head=8, n_positions=1024, n_ctx=1024),
+    "gpt_bigcode": dict(vocab_size=VOCAB, n_embd=256, n_layer=3, n_head=8, n_positions=1024),
+    "phi": sizes(head_dim=..., num_key_value_heads=..., intermediate_size=1024),
+    "phi3": sizes(head_dim=...),
+    "phimoe": sizes(head_dim=..., **LOCAL_EXPERTS, lm_head_bias=True, attention_bias=True),
+    "olmo": sizes(head_dim=...),
+    "olmo3": sizes(head_dim=..., num_hidden_layers=4, sliding_window=512),
+    "llama4": seeing(sizes(intermediate_size=256, intermediate_size_mlp=768, num_hidden_layers=4, num_local_experts=8,
+                           num_experts_per_tok=1, interleave_moe_layer_step=2)),
+    "jamba": sizes(head_dim=..., num_hidden_layers=4, attn_layer_period=2, attn_layer_offset=1, expert_layer_period=2,
+                   expert_layer_offset=1, num_experts=8, num_experts_per_tok=2, mamba_d_state=16),
+    "falcon_h1": sizes(mamba_d_ssm=512, mamba_n_heads=16, mamba_d_head=32, mamba_d_state=32, mamba_n_groups=2),
+    "nemotron_h": NEMOTRON,
+    "nemotron_h latent": NEMOTRON | dict(moe_latent_size=128, moe_shared_expert_intermediate_size=512),
+    "granitemoehybrid": GRANITE4 | MIXED | LOCAL_EXPERTS,
+    "granitemoehybrid dense": GRANITE4 | MIXED | dict(num_local_experts=0, num_experts_per_tok=0),
+    "granitemoehybrid alone": GRANITE4 | dict(layer_types=["attention"] * 4) | dict(num_local_experts=0, num_experts_per_tok=0),
+    "granite": sizes(head_dim=...),
+    "granitemoeshared": sizes(head_dim=..., **LOCAL_EXPERTS, shared_intermediate_size=256),
+    "granite_swa": sizes(head_dim=..., num_hidden_layers=4, sliding_window=512),
+    "glm": sizes(head_dim=32),
+    "glm4v": seeing(sizes(head_dim=...)),
+    "glm4v_moe": seeing(sizes(moe_intermediate_size=256, n_routed_experts=8, num_experts_per_tok=4, n_shared_experts=1,
+                              first_k_dense_replace=1)),
+    "glm4_moe_lite": sizes(**LATENT, **ROUTED),
+    "deepseek_v3": sizes(**LATENT, **ROUTED | dict(n_group=2, topk_group=1)),
+    "minicpm3": sizes(**LATENT | dict(v_head_dim=32)),
+    "exaone_moe": sizes(**EXPERTS, num_hidden_layers=4, sliding_window=512, layer_types=3 * SLIDING[:1] + SLIDING[2:],
+                        num_shared_experts=1, first_k_dense_replace=1, n_group=1, topk_group=1),
+    "cohere": sizes(head_dim=...),
+    "cohere2": sizes(head_dim=..., sliding_window=512, num_hidden_layers=4),
+    "cohere2_moe": sizes(num_experts=8, num_experts_per_tok=4, sliding_window=512, num_hidden_layers=4),
+    "gemma2": sizes(sliding_window=512),
+    "gemma3n_text": sizes(num_hidden_layers=25, num_kv_shared_layers=0, hidden_size_per_layer_input=256, laurel_rank=64,
+                          layer_types=5 * (4 * SLIDING[:1] + SLIDING[2:]), vocab_size_per_layer_input=VOCAB,
+                          sliding_window=512, activation_sparsity_pattern=25 * [0.0]),
+    "llava": seeing(sizes()),
+    "smolvlm": seeing(sizes()),
+    "lfm2_vl": seeing(sizes(head_dim=..., conv_L_cache=3, layer_types=CONV)),
+    "qwen2_vl": seeing(sizes(head_dim=...)),
+    "qwen2_5_vl": seeing(sizes(head_dim=...)),
+    "qwen2_moe": sizes(head_dim=..., **EXPERTS, shared_expert_intermediate_size=512),
+    "mixtral": sizes(head_dim=..., **LOCAL_EXPERTS),
+    "glm4": sizes(),
+    "seed_oss": sizes(),
+    "smollm3": sizes(head_dim=...),
+    "dots1": sizes(num_key_value_heads=8, **ROUTED),
+    "ernie4_5_moe": sizes(head_dim=..., moe_num_experts=8, moe_k=2, moe_intermediate_size=384, moe_num_shared_experts=1,
+                          moe_layer_start_index=1, moe_layer_interval=1),
+}
+# What published configs say in other words than those that this transformers writes.
+SECTIONS = dict(text_config=dict(rope_scaling=dict(rope_type="default", mrope_section=[4, 6, 6])))
+PUBLISHED = {
+    "falcon": dict(num_kv_heads=1),
+    "phimoe": dict(architectures=["PhiMoEForCausalLM"]),
+    "cohere2": dict(rotary_pct=1.0),
+    "dots1": dict(scoring_func="sigmoid"),
+    "exaone_moe": dict(scoring_func="sigmoid"),
+    "qwen2_vl": SECTIONS,
+    "qwen2_5_vl": SECTIONS,
+    "granitemoehybrid": MIXED,
+    "granitemoehybrid dense": MIXED,
+    "granitemoehybrid alone": dict(layer_types=["attention"] * 4),
+    "smolvlm": dict(text_config=dict(architectures=["VLlama3ForCausalLM"])),
+    "lfm2_vl": dict(text_config=dict(architectures=["Lfm2ForCausalLM"])),
 }
 
 
@@ -92,6 +179,10 @@ def make_folder(name, folder):
             text.setdefault(key, text["rope_parameters"][key])
     if name == "qwen3_vl":
         text["rope_scaling"] = {"mrope_section": [8, 12, 12], "rope_type": "default", "mrope_interleaved": True}
+    for key, value in PUBLISHED.get(name, {}).items():
+        saved[key] = saved[key] | value if isinstance(value, dict) else value
+    if name == "phimoe":
+        saved["rope_parameters"]["original_max_position_embeddings"] = 4096
     (folder / "config.json").write_text(json.dumps(saved))
     words = {f"t{i}": i for i in range(VOCAB)}
     (folder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": words}, "added_tokens": []}))

@@ -178,3 +178,33 @@ Test(hf_blueprint, a_quantization_that_is_not_made_yet) {
     cr_assert_eq(ws_blueprint_retype(bp, "q9_x", &err), WS_USAGE);
     ws_blueprint_close(bp);
 }
+
+/* 'M': a state, '*': attention, '-': a feed-forward. */
+static void expect_layers(const char *text, const char *kinds) {
+    ws_blueprint *bp = from_text(text);
+    cr_assert_eq(bp->n_layer, strlen(kinds));
+    for (size_t i = 0; i < bp->n_layer; i++) {
+        const char kind = bp->layers[i].recurrent ? 'M' : bp->layers[i].n_head_kv ? '*' : '-';
+        cr_expect_eq(kind, kinds[i], "layer %zu is %c", i, kind);
+    }
+    run(bp);
+    ws_blueprint_close(bp);
+}
+
+Test(hf_blueprint, layers_that_keep_a_state) {
+#define COMMON                                                                                                         \
+    "\"hidden_size\": 256, \"num_attention_heads\": 4, \"vocab_size\": 1000, \"max_position_embeddings\": 4096, "
+    expect_layers("{\"architectures\": [\"NemotronHForCausalLM\"], " COMMON
+                  "\"num_hidden_layers\": 5, \"hybrid_override_pattern\": \"M-M*-\", \"intermediate_size\": 512,"
+                  " \"mamba_num_heads\": 16, \"mamba_head_dim\": 32, \"n_groups\": 2, \"ssm_state_size\": 32}",
+                  "M-M*-");
+    expect_layers("{\"architectures\": [\"GraniteMoeHybridForCausalLM\"], " COMMON
+                  "\"num_hidden_layers\": 3, \"layer_types\": [\"mamba\", \"attention\", \"mamba\"],"
+                  " \"shared_intermediate_size\": 512, \"mamba_n_heads\": 16}",
+                  "M*M");
+    expect_layers("{\"architectures\": [\"JambaForCausalLM\"], " COMMON
+                  "\"num_hidden_layers\": 6, \"attn_layer_offset\": 1, \"attn_layer_period\": 3,"
+                  " \"intermediate_size\": 512, \"num_experts\": 4, \"num_experts_per_tok\": 2,"
+                  " \"expert_layer_offset\": 1, \"expert_layer_period\": 2}",
+                  "M*MM*M");
+}
