@@ -11,6 +11,9 @@ static const struct {
 #ifdef WS_HAVE_avx2
     {WS_CPU_AVX2, ws_kernels_init_avx2},
 #endif
+#ifdef WS_HAVE_avxvnni
+    {WS_CPU_AVX2 | WS_CPU_AVXVNNI, ws_kernels_init_avxvnni},
+#endif
 #ifdef WS_HAVE_avx512
     {WS_CPU_AVX2 | WS_CPU_AVX512, ws_kernels_init_avx512},
 #endif
@@ -22,6 +25,12 @@ static const struct {
 #endif
 #ifdef WS_HAVE_neon
     {WS_CPU_NEON, ws_kernels_init_neon},
+#endif
+#ifdef WS_HAVE_dotprod
+    {WS_CPU_NEON | WS_CPU_DOTPROD, ws_kernels_init_dotprod},
+#endif
+#ifdef WS_HAVE_i8mm
+    {WS_CPU_NEON | WS_CPU_DOTPROD | WS_CPU_I8MM, ws_kernels_init_i8mm},
 #endif
 };
 

@@ -193,9 +193,12 @@ void ws_kernels_init(ws_kernels *k, uint32_t cpu_flags);
 /* One per instruction set, in kernels/: overwrites the slots that it improves. */
 void ws_kernels_init_c(ws_kernels *k);
 void ws_kernels_init_avx2(ws_kernels *k);
+void ws_kernels_init_avxvnni(ws_kernels *k);
 void ws_kernels_init_avx512(ws_kernels *k);
 void ws_kernels_init_vnni(ws_kernels *k);
 void ws_kernels_init_bf16(ws_kernels *k);
 void ws_kernels_init_neon(ws_kernels *k);
+void ws_kernels_init_dotprod(ws_kernels *k);
+void ws_kernels_init_i8mm(ws_kernels *k);
 
 #endif

@@ -18,16 +18,16 @@ INLINE void put_values(const block_rows *r, size_t at, u8s values, const int p, 
     UNROLL for (int k = 0; k < 4; k++) put(s, p, k + 4, look_up(values, field(t[k], 4, 15)));
 }
 
-INLINE u8s values_above(const int8_t values[16], const int low) { return twice_16(values) - BYTES(low); }
+INLINE u8s values_above(const int8_t values[16], const int low) { return table_16(values) - BYTES(low); }
 
 INLINE void block_iq4_nl(const block_rows *r, sink *s) {
-    put_values(r, offsetof(ws_iq4_nl, qs), values_above(iq4_values, s->form.low), 0, s);
-    put_one_d(r, offsetof(ws_iq4_nl, d), s);
+    put_values(r, offsetof(ws_iq4_nl, qs), values_above(iq4_values, s->low), 0, s);
+    put_one_d(r, offsetof(ws_iq4_nl, d), 1, s);
 }
 
 /* The first eight bytes: d and scales_h in one word, scales_l in the other. */
 INLINE void block_iq4_xs(const block_rows *r, sink *s) {
-    const u8s values = values_above(iq4_values, s->form.low);
+    const u8s values = values_above(iq4_values, s->low);
     UNROLL for (int p = 0; p < 8; p++) put_values(r, offsetof(ws_iq4_xs, qs) + 16 * (size_t)p, values, p, s);
     const u32s head = gather_32(r, 0), low = gather_32(r, offsetof(ws_iq4_xs, scales_l));
     const f32s d = low_f16(head);
@@ -45,7 +45,7 @@ INLINE f32s mxfp4_scales(u32s e) {
 }
 
 INLINE void block_mxfp4(const block_rows *r, sink *s) {
-    put_values(r, offsetof(ws_mxfp4, qs), values_above(fp4_values, s->form.low), 0, s);
+    put_values(r, offsetof(ws_mxfp4, qs), values_above(fp4_values, s->low), 0, s);
     const f32s d = mxfp4_scales(word_bits(gather_32(r, 0), 0, 255));
     put_d(s, 0, d, d);
 }
@@ -58,7 +58,7 @@ INLINE f32s nvfp4_scales(u32s codes, const int i) {
 
 /* 16 bytes are a panel: eight for each half, the low nibbles first. */
 INLINE void block_nvfp4(const block_rows *r, sink *s) {
-    const u8s values = values_above(fp4_values, s->form.low);
+    const u8s values = values_above(fp4_values, s->low);
     UNROLL for (int p = 0; p < 2; p++) {
         u8s t[4];
         transpose(r, offsetof(ws_nvfp4, qs) + 16 * (size_t)p, t);
@@ -79,7 +79,7 @@ INLINE void block_q1_0(const block_rows *r, sink *s) {
     transpose(r, offsetof(ws_q1_0, qs), t);
     UNROLL for (int p = 0; p < 4; p++) UNROLL for (int g = 0; g < 8; g++)
         put(s, p, g, four_bits(t[p], g / 2, g % 2) & BYTES(2));
-    put_one_d(r, offsetof(ws_q1_0, d), s);
+    put_one_d(r, offsetof(ws_q1_0, d), 4, s);
 }
 
 /* values[digit] of the four two-bit digits in byte `byte` of the words; `high` are the words, four bits lower. Each
@@ -90,7 +90,7 @@ INLINE u8s two_bit_values(u8s words, u8s high, const int byte, u8s values) {
 
 INLINE u8s by_digit(const int8_t v0, const int8_t v1, const int8_t v2, const int8_t v3) {
     const int8_t table[16] = {v0, v1, v2, v3, v1, 0, 0, 0, v2, 0, 0, 0, v3, 0, 0, 0};
-    return twice_16(table);
+    return table_16(table);
 }
 
 INLINE void block_q2_0(const block_rows *r, sink *s) {
@@ -99,12 +99,12 @@ INLINE void block_q2_0(const block_rows *r, sink *s) {
     transpose(r, offsetof(ws_q2_0, qs), t);
     UNROLL for (int k = 0; k < 4; k++) UNROLL for (int i = 0; i < 4; i++)
         put(s, k / 2, k % 2 * 4 + i, two_bit_values(t[k], (u8s)((u16s)t[k] >> 4), i, values));
-    put_one_d(r, offsetof(ws_q2_0, d), s);
+    put_one_d(r, offsetof(ws_q2_0, d), 2, s);
 }
 
 INLINE void block_tq2_0(const block_rows *r, sink *s) {
     put_two_bits(r, offsetof(ws_tq2_0, qs), s);
-    put_one_d(r, offsetof(ws_tq2_0, d), s);
+    put_one_d(r, offsetof(ws_tq2_0, d), 8, s);
 }
 
 /* The next digit to base 3 of the fractions in the bytes of x, which are left without it: what three times a fraction
@@ -128,7 +128,7 @@ INLINE void block_tq1_0(const block_rows *r, sink *s) {
     UNROLL for (int n = 0; n < 5; n++) UNROLL for (int k = 0; k < 4; k++)
         put(s, 5 + n / 2, n % 2 * 4 + k, next_digit(&t[k]));
     UNROLL for (int n = 0; n < 4; n++) put(s, 7, 4 + n, next_digit(&last));
-    put_one_d(r, offsetof(ws_tq1_0, d), s);
+    put_one_d(r, offsetof(ws_tq1_0, d), 8, s);
 }
 
 /* ---- codebooks: places in a list of 16-bit codes, two to a word ---- */
@@ -148,7 +148,7 @@ INLINE u32s high_bits(u32s x, const int low, const int high, const uint32_t mask
 INLINE u8s even_signs(u8s seven) {
     enum { ODD = -128 };
     static const int8_t odd[16] = {0, ODD, ODD, 0, ODD, 0, 0, ODD, ODD, 0, 0, ODD, 0, ODD, ODD, 0}; /* bits set */
-    const u8s table = twice_16(odd);
+    const u8s table = table_16(odd);
     return seven ^ look_up(table, field(seven, 0, 15)) ^ look_up(table, field(seven, 4, 15));
 }
 
@@ -245,7 +245,7 @@ INLINE void block_iq2_s(const block_rows *r, sink *s) {
 /* Columns 8 k to 8 k + 7 of panel p; digits are shifted by -1, not 1, in rows whose bit `sign` of `signs` is set. */
 INLINE void put_iq1(sink *s, const int p, const int k, u16s codes, const int half, u32s signs, const int sign) {
     const u8s minus = (u8s)(WORDS(0) - word_bits(signs, sign, 1));
-    const u8s shift = BYTES(-8 + 1 - s->form.low) + (minus & BYTES(-2));
+    const u8s shift = BYTES(-8 + 1 - s->low) + (minus & BYTES(-2));
     UNROLL for (int i = 0; i < 2; i++) {
         const u8s digits = two_bit_values((u8s)codes, (u8s)(codes >> 4), 2 * half + i, by_digit(0, 8, 16, 0));
         put(s, p, 2 * k + i, digits + shift);
@@ -319,7 +319,7 @@ INLINE void put_iq3(sink *s, const int p, const int g, u16s codes, const int hal
 
 INLINE void block_iq3_xxs(const block_rows *r, sink *s) {
     static const int8_t table[16] = {4, 12, 20, 28, 36, 44, 52, 62};
-    const u8s values = twice_16(table);
+    const u8s values = table_16(table);
     u8s words[8];
     transpose(r, offsetof(ws_iq3_xxs, scales_signs), words);
     transpose(r, offsetof(ws_iq3_xxs, scales_signs) + 16, words + 4);
@@ -343,7 +343,7 @@ INLINE void block_iq3_xxs(const block_rows *r, sink *s) {
 
 INLINE void block_iq3_s(const block_rows *r, sink *s) {
     static const int8_t table[16] = {1, 3, 5, 7, 9, 11, 13, 15};
-    const u8s values = twice_16(table);
+    const u8s values = table_16(table);
     const u32s qh[2] = {gather_32(r, offsetof(ws_iq3_s, qh)), gather_32(r, offsetof(ws_iq3_s, qh) + 4)};
     UNROLL for (int i = 0; i < 4; i++) {
         u8s t[4], signs[4];

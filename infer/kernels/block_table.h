@@ -1,5 +1,5 @@
-/* block_table.h - decoding and products of single tokens for every type, from block_types.h and block_codes.h: included
- * once by each instruction set, after its registers and products. */
+/* block_table.h - every type of blocks, and its product with a single token: included by each instruction set after
+ * what block_sink.h asks for. */
 #ifndef WS_BLOCK_TABLE_H
 #define WS_BLOCK_TABLE_H
 
@@ -34,21 +34,14 @@
     X(iq1_m, IQ1_M, true, -16, 4)
 
 #define TYPE(name, ID, halves, low, adds)                                                                              \
-    static void decode_##name(const ws_block_rows *rows, size_t n_blocks, ws_panel *out) {                             \
-        decode(rows, n_blocks, out, block_##name, WS_BYTES_##ID,                                                       \
-               (block_form){WS_ELEMENTS_##ID / WS_GROUP, halves, low, adds});                                          \
-    }                                                                                                                  \
     static void one_##name(const ws_block_rows *rows, const ws_q8 *x, float *y) {                                      \
-        mul_one(rows, x, y, block_##name, WS_BYTES_##ID,                                                               \
-                (block_form){WS_ELEMENTS_##ID / WS_GROUP, halves, low, adds});                                         \
+        mul_one(rows, x, y, block_##name, WS_BYTES_##ID, WS_ELEMENTS_##ID / WS_GROUP, halves, low, adds);              \
     }
 EACH_TYPE(TYPE)
 #undef TYPE
 
-static void blocks_init(ws_kernels *k) {
-#define ROW(name, ID, halves, low, adds)                                                                               \
-    k->panel[WS_TYPE_##ID].decode = decode_##name;                                                                     \
-    k->panel[WS_TYPE_##ID].mul_one = one_##name;
+static void singles_init(ws_kernels *k) {
+#define ROW(name, ID, halves, low, adds) k->panel[WS_TYPE_##ID].mul_one = one_##name;
     EACH_TYPE(ROW)
 #undef ROW
 }

@@ -40,14 +40,15 @@ INLINE void put_d_and_min(const block_rows *r, size_t at, sink *s) {
     put_min(s, 0, min, min);
 }
 
-INLINE void put_one_d(const block_rows *r, size_t at, sink *s) {
+/* One scale for all of n panels. */
+INLINE void put_one_d(const block_rows *r, size_t at, const int n, sink *s) {
     const f32s d = gather_f16(r, at);
-    UNROLL for (int p = 0; p < s->form.n_panels; p++) put_d(s, p, d, d);
+    UNROLL for (int p = 0; p < n; p++) put_d(s, p, d, d);
 }
 
 INLINE void block_q4_0(const block_rows *r, sink *s) {
     put_nibbles(r, offsetof(ws_q4_0, qs), s);
-    put_one_d(r, offsetof(ws_q4_0, d), s);
+    put_one_d(r, offsetof(ws_q4_0, d), 1, s);
 }
 
 INLINE void block_q4_1(const block_rows *r, sink *s) {
@@ -57,7 +58,7 @@ INLINE void block_q4_1(const block_rows *r, sink *s) {
 
 INLINE void block_q5_0(const block_rows *r, sink *s) {
     put_5_bits(r, offsetof(ws_q5_0, qh), offsetof(ws_q5_0, qs), s);
-    put_one_d(r, offsetof(ws_q5_0, d), s);
+    put_one_d(r, offsetof(ws_q5_0, d), 1, s);
 }
 
 INLINE void block_q5_1(const block_rows *r, sink *s) {
@@ -71,7 +72,7 @@ INLINE void block_q8_0(const block_rows *r, sink *s) {
         transpose(r, offsetof(ws_q8_0, qs) + 16 * (size_t)half, t);
         UNROLL for (int k = 0; k < 4; k++) put(s, 0, 4 * half + k, t[k] - BYTES(WIDE_LOW));
     }
-    put_one_d(r, offsetof(ws_q8_0, d), s);
+    put_one_d(r, offsetof(ws_q8_0, d), 1, s);
 }
 
 /* ---- super-blocks of 256: 8 panels ---- */

@@ -1,5 +1,5 @@
-/* x86_avx2.c - kernels for AVX2 with FMA and F16C: products of panels and floats (x86_vectors.h), blocks of 8 rows
- * (block_table.h). */
+/* x86_avx2.c - kernels for AVX2 with FMA and F16C: products of panels and floats (x86_pairs.h, vectors.h), blocks of 8
+ * rows (block_panels.h). */
 #include "kernels.h"
 #include "rows.h"
 #include "x86_lanes256.h"
@@ -15,7 +15,8 @@
 #define N_VEC     2
 /* Bytes of x with the signs of w's; 0 where w is 0. */
 #define WITH_SIGN(x, w) _mm256_sign_epi8(x, w)
-enum { TILE = 4, TILE_R = 4, STRIP_R = 2, TILE_T = 3, ATTN_ROWS = 4 };
+#define IN_REGISTER(v)  __asm__("" : "+v"(v)) /* else gcc loads it for each use: too many loads */
+enum { VEC_ROWS = WS_LANES / N_VEC, TILE = 4, TILE_R = 4, STRIP_R = 2, TILE_T = 3, ATTN_ROWS = 4 };
 
 /* 8 floats of a kind (float_kind): register v of the 16 at p. */
 #define LOAD_VEC(p, v, kind) load_8((const uint8_t *)(p), v, (int)(kind))
@@ -37,13 +38,14 @@ static inline float add_lanes(__m256 low, __m256 high) {
     return _mm_cvtss_f32(_mm_add_ss(s2, _mm_movehdup_ps(s2)));
 }
 
-#include "x86_vectors.h"
+#include "vectors.h"
+#include "x86_pairs.h"
 
 /* ---- blocks of quantized rows ---- */
 
 enum { WIDE_LOW = 0 };
 
-/* Products of quants below 128 are added in 16 bits as long as they fit (x86_vectors.h). */
+/* Products of quants below 128 are added in 16 bits as long as they fit (x86_pairs.h). */
 typedef struct {
     u32s sum;
     __m256i part;
@@ -83,10 +85,12 @@ INLINE f32s close_dots(dots *d) {
     return __builtin_convertvector((i32s)d->sum, f32s);
 }
 
-#include "block_table.h"
+#include "block_panels.h"
 
 void ws_kernels_init_avx2(ws_kernels *k) {
     rows_init(k);
     vectors_init(k);
-    blocks_init(k);
+    panels_init(k);
+    decoding_init(k);
+    singles_init(k);
 }

@@ -1,4 +1,4 @@
-/* x86_avx512.c - kernels for AVX-512 (F, BW, DQ, VL): the products of x86_vectors.h in registers of 16 lanes. The
+/* x86_avx512.c - kernels for AVX-512 (F, BW, DQ, VL): the products of vectors.h in registers of 16 lanes. The
  * decoding of quantized rows is AVX2's. */
 #include "kernels.h"
 #include "rows.h"
@@ -15,7 +15,8 @@
 #define N_VEC     1
 /* Bytes of x with the signs of w's. */
 #define WITH_SIGN(x, w) _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x)
-enum { TILE = 8, TILE_R = 4, STRIP_R = 4, TILE_T = 6, ATTN_ROWS = 8 };
+#define IN_REGISTER(v)  __asm__("" : "+v"(v)) /* else gcc loads it for each use: too many loads */
+enum { VEC_ROWS = WS_LANES / N_VEC, TILE = 8, TILE_R = 4, STRIP_R = 4, TILE_T = 6, ATTN_ROWS = 8 };
 
 /* 16 floats of a kind (float_kind): the one register of the 16 at p. */
 #define LOAD_VEC(p, v, kind) load_16((const uint8_t *)(p), (int)(kind))
@@ -29,10 +30,12 @@ static inline __attribute__((always_inline)) __m512 load_16(const uint8_t *p, co
     return _mm512_castsi512_ps(kind == 2 ? _mm512_and_si512(pairs, high) : _mm512_slli_epi32(pairs, 16));
 }
 
-#include "x86_vectors.h"
+#include "vectors.h"
+#include "x86_pairs.h"
 
 void ws_kernels_init_avx512(ws_kernels *k) {
     rows_init(k);
     rows512_init(k);
     vectors_init(k);
+    panels_init(k);
 }

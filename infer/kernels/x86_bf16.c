@@ -1,7 +1,7 @@
 /* x86_bf16.c - rows of BF16 for AVX-512's vdpbf16ps, which adds to each of 16 sums the product of two odd columns, then
  * that of the even columns before them. */
+#include "fetch.h"
 #include "kernels.h"
-#include "x86_fetch.h"
 #include "x86_sums.h"
 
 #include <immintrin.h>

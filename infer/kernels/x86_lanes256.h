@@ -18,8 +18,8 @@ INLINE f32s fused(f32s a, f32s b, f32s c) { return (f32s)_mm256_fmadd_ps((__m256
 INLINE u32s all_32(const ws_q8_cell *x) { return (u32s)_mm256_set1_epi32(x->i); }
 INLINE f32s all_f(const ws_q8_cell *x) { return (f32s)_mm256_set1_ps(x->f); }
 
-/* 16 bytes in each half of a register. */
-INLINE u8s twice_16(const void *p) { return (u8s)_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)p)); }
+/* A table of 16 bytes, in each half of a register. */
+INLINE u8s table_16(const void *p) { return (u8s)_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)p)); }
 
 /* table[i] of the bytes i, 0..15. */
 INLINE u8s look_up(u8s table, u8s i) { return (u8s)_mm256_shuffle_epi8((__m256i)table, (__m256i)i); }

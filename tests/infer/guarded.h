@@ -36,11 +36,19 @@ static inline void random_floats(test_random *r, float *x, size_t n) {
     for (size_t i = 0; i < n; i++) x[i] = random_float(r);
 }
 
+/* x86_avxvnni.c compiled for AVX-512 (tests/CMakeLists.txt), where its instruction has another encoding. */
+void ws_kernels_init_avxvnni_as_avx512(ws_kernels *k);
+
 /* Levels of kernels that this machine has beyond plain C; calls fn for each. */
 static inline void each_level(void (*fn)(const ws_kernels *c, const ws_kernels *k, const char *name)) {
-    static const uint32_t levels[] = {WS_CPU_AVX2, WS_CPU_AVX2 | WS_CPU_AVX512,
+    static const uint32_t levels[] = {WS_CPU_AVX2,
+                                      WS_CPU_AVX2 | WS_CPU_AVXVNNI,
+                                      WS_CPU_AVX2 | WS_CPU_AVX512,
                                       WS_CPU_AVX2 | WS_CPU_AVX512 | WS_CPU_VNNI,
-                                      WS_CPU_AVX2 | WS_CPU_AVX512 | WS_CPU_VNNI | WS_CPU_BF16, WS_CPU_NEON};
+                                      WS_CPU_AVX2 | WS_CPU_AVX512 | WS_CPU_VNNI | WS_CPU_BF16,
+                                      WS_CPU_NEON,
+                                      WS_CPU_NEON | WS_CPU_DOTPROD,
+                                      WS_CPU_NEON | WS_CPU_DOTPROD | WS_CPU_I8MM};
     const uint32_t have = ws_cpu_detect();
     ws_kernels c, k;
     ws_kernels_init(&c, 0);
@@ -49,6 +57,12 @@ static inline void each_level(void (*fn)(const ws_kernels *c, const ws_kernels *
         ws_kernels_init(&k, levels[i]);
         fn(&c, &k, ws_cpu_name(levels[i]));
     }
+#ifdef __x86_64__
+    if (!(have & WS_CPU_VNNI)) return;
+    ws_kernels_init(&k, WS_CPU_AVX2);
+    ws_kernels_init_avxvnni_as_avx512(&k);
+    fn(&c, &k, "avxvnni, as AVX-512");
+#endif
 }
 
 #endif
