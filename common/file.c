@@ -52,6 +52,14 @@ void ws_map_will_need(const ws_map *map, size_t offset, size_t bytes) {
 
 void ws_map_release(const ws_map *map, size_t offset, size_t bytes) { advise(map, offset, bytes, MADV_DONTNEED, true); }
 
+void ws_map_in_huge_pages(const ws_map *map) {
+#ifdef MADV_HUGEPAGE
+    advise(map, 0, map->size, MADV_HUGEPAGE, false);
+#else
+    (void)map;
+#endif
+}
+
 ws_status ws_file_read(char **text, size_t *size, const char *path, size_t limit, ws_error *err) {
     *text = NULL;
     ws_map map;

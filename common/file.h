@@ -22,6 +22,10 @@ void ws_map_close(ws_map *map); /* a zeroed map is fine */
 void ws_map_will_need(const ws_map *map, size_t offset, size_t bytes);
 void ws_map_release(const ws_map *map, size_t offset, size_t bytes);
 
+/* Advice for a reader that goes over all of the map again and again: what is not in memory yet is read into huge pages,
+ * whose addresses take less looking up. */
+void ws_map_in_huge_pages(const ws_map *map);
+
 /* Read a small file whole into *text (NUL added; release with free()); files over `limit` bytes are refused. */
 WS_MUST_CHECK ws_status ws_file_read(char **text, size_t *size, const char *path, size_t limit, ws_error *err);
 

@@ -334,6 +334,7 @@ ws_status ws_model_open_gguf(ws_model **out, ws_gguf *g, ws_problem_fn *problem,
         ws_model_close(m);
         return st;
     }
+    for (size_t i = 0; i < g->n_parts; i++) ws_map_in_huge_pages(&g->parts[i]);
     *out = m;
     return WS_OK;
 }
