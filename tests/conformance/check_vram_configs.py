@@ -13,7 +13,8 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from check_vram_archs import PARTS, build, estimate
+from check_vram_archs import SETS
+from llama_allocations import Case, build, difference, estimate, measure
 
 VOCAB = 4000
 TYPES = ["q4_k_m", "q5_k_s", "q8_0"]
@@ -218,21 +219,22 @@ def make(oracle, folder):
 def compare_memory(args, folder):
     """The number of models that differ in any set of options, from the file or from config.json."""
     files = sorted(folder.glob("*.gguf"))
-    result = subprocess.run([build(args.oracle, folder), "measure", *files], stdout=subprocess.PIPE, text=True, check=True)
-    cases = [json.loads(line) for line in result.stdout.splitlines()]
+    cases = [Case(path, **options) for path in files for options in SETS]
+    theirs = measure(build(args.oracle, folder), cases)
+    done = [(case, want) for case, want in zip(cases, theirs) if want]
     wrong = collections.Counter()
     asked = []
-    for case in cases:
-        path = Path(case["file"])
-        asked += [(case, what) for what in (path, path.with_suffix(""), path.with_suffix("") / "config.json")]
+    for case, want in done:
+        source = case.file.with_suffix("")
+        asked += [(case._replace(file=path), want) for path in (case.file, source, source / "config.json")]
     with ThreadPoolExecutor(2) as pool:
-        answers = pool.map(lambda ask: estimate(args.bin / "vram-estimate", ask[0] | {"file": str(ask[1])}), asked)
-        for (case, what), (ours, note) in zip(asked, answers):
-            if not ours or any(ours[part] != case[part] for part in PARTS):
-                wrong[what.relative_to(folder)] += 1
-                print(f"{what.relative_to(folder)}: {ours or note}, llama.cpp {({part: case[part] for part in PARTS})}")
-    measured = {Path(case["file"]).stem for case in cases}
-    print(f"{len(measured)} of {len(files)} models measured in {len(cases)} cases; from the file, its folder and its "
+        answers = pool.map(lambda ask: estimate(args.bin / "vram-estimate", ask[0]), asked)
+        for (case, want), (ours, note) in zip(asked, answers):
+            if ours != want:
+                wrong[case.file.relative_to(folder)] += 1
+                print(f"{case.file.relative_to(folder)}: {difference(ours, want) if ours else note}")
+    measured = {case.file for case, _ in done}
+    print(f"{len(measured)} of {len(files)} models measured in {len(done)} cases; from the file, its folder and its "
           f"config.json alone: {len(wrong)} differ")
     return len(wrong) + len(files) - len(measured)
 
