@@ -71,6 +71,7 @@ enum {
     WS_ROPE_FIRST = 1LL << 51,         /* Q and K are rotated before they are normalized */
     WS_ROWS_BEHIND_NORM = 1LL << 52,   /* the norm behind the last attention is of all rows */
     WS_SEES_ALL = 1LL << 53,           /* tokens see those behind them, although the file does not say so */
+    WS_IDLE_CACHE = 1LL << 54,         /* a cache is allocated all the same */
     WS_ONE_EMBEDDING = 1LL << 48,      /* the token embedding is never copied to a GPU as an output matrix */
     WS_WIDE_EXPERTS = 1LL << 49,       /* inside of experts exceeds f16: no GPU has a kernel for their last product */
     /* of hybrids; these bits mean nothing to others */

@@ -145,8 +145,8 @@ static void add_cache(sizes *s) {
         const ws_bp_layer *l = &s->bp->layers[i];
         ws_est_cache *c = l->sliding ? &e->sliding : &e->full;
         if (l->recurrent) put_cache(s, &e->recurrent, i, state_cache(s, i));
-        if (ws_layer_attends(s->bp, i) && l->cache_of == (int32_t)i)
-            put_cache(s, c, i, attention_cache(s, i, c->cells));
+        const bool cached = ws_layer_attends(s->bp, i) || s->bp->style->traits & WS_IDLE_CACHE;
+        if (cached && l->cache_of == (int32_t)i) put_cache(s, c, i, attention_cache(s, i, c->cells));
     }
 }
 

@@ -153,6 +153,7 @@ ws_status ws_folder_find(char **path, const char *folder, const char *name, ws_e
 static const char *const folders[] = {".lmstudio/models",
                                       ".cache/lm-studio/models",
                                       "jan/models",
+                                      "jan/llamacpp/models",
                                       ".local/share/Jan/data/llamacpp/models",
                                       ".config/Jan/data/models",
                                       "Library/Application Support/Jan/data/llamacpp/models",

@@ -14,6 +14,7 @@
 
 static const ws_style styles[] = {
     {"llama", WS_FAMILY_DECODER, WS_NORM_EXPERTS, 0, 0},
+    {"llama-embed", WS_FAMILY_DECODER, WS_NORM_EXPERTS | WS_NO_CACHE | WS_IDLE_CACHE | WS_NO_LOGITS, 0, 0},
     {"mistral3", WS_FAMILY_DECODER, WS_NORM_EXPERTS, 0, 0},
     {"qwen2", WS_FAMILY_DECODER, 0, 0, 0},
     {"qwen2vl", WS_FAMILY_DECODER, WS_FOUR_POSITIONS, 0, 0},
