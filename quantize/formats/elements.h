@@ -34,9 +34,6 @@ V_INLINE void each_group_in_place(const float *src, uint8_t *dst, size_t n_block
     for (size_t g = 0; g < n_groups; g++) {
         const block_scales scales = ahead;
         const float *x = src + g * WS_LANES * elements;
-#ifdef V_AHEAD /* Narrow vectors reach less far ahead by themselves and gain from it; wide ones lose. */
-        v_prefetch((uintptr_t)x + V_AHEAD, WS_LANES * elements * sizeof *x);
-#endif
         if (g + 1 < n_groups) ahead = measure(g + 1 < full ? x + WS_LANES * elements : last);
         if (g < full)
             quantize(x, &scales, dst + g * WS_LANES * bytes);
@@ -57,6 +54,12 @@ V_INLINE block_floats each_block(vf32 v) {
     return b;
 }
 
+/* Asks for n elements that lie four groups ahead of x. Where measuring and quantizing alternate, memory would wait for
+ * the latter; asked for more than a few lines at a time, it would be waited for. */
+V_INLINE void prefetch_ahead(const float *x, size_t n, size_t group_elements) {
+    v_prefetch((uintptr_t)x + 4 * group_elements * sizeof *x, n * sizeof *x);
+}
+
 /* The quants of the n elements of each block, as bytes: the whole part of what `scaled` makes of an element and its
  * block's numbers, bounded to low..high; `low` for NaN. */
 V_INLINE void blocks_quants(uint8_t *q, const float *x, int n, const block_scales *s,
@@ -64,9 +67,10 @@ V_INLINE void blocks_quants(uint8_t *q, const float *x, int n, const block_scale
     const block_floats scales = each_block(s->scale), offsets = each_block(s->offset);
     for (int i = 0; i < n * WS_LANES; i += V_BYTES) {
         vi32 v[V_BYTES / WS_LANES];
+        prefetch_ahead(x + i, V_BYTES, (size_t)n * WS_LANES);
         for (int k = 0; k < V_BYTES / WS_LANES; k++) {
-            const int at = i + k * WS_LANES;
-            v[k] = v_trunc_any(scaled(v_load(x + at), scales.of[at / n], offsets.of[at / n]));
+            const unsigned b = (unsigned)i / (unsigned)n + (unsigned)(k * WS_LANES / n);
+            v[k] = v_trunc_any(scaled(v_load(x + i + k * WS_LANES), scales.of[b], offsets.of[b]));
         }
         v_store_bounded(q + i, v, low, high);
     }

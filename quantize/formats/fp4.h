@@ -37,6 +37,7 @@ V_INLINE void fp4_quants(uint8_t *q, const float *x, int per, const vf32 *scale,
     }
     for (int i = 0; i < parts * per * WS_LANES; i += V_BYTES) {
         vi32 v[V_BYTES / WS_LANES];
+        prefetch_ahead(x + i, V_BYTES, (size_t)(parts * per) * WS_LANES);
         for (int part = 0; part < V_BYTES / WS_LANES; part++) {
             const int at = i + part * WS_LANES;
             vf32 of_run[FP4_MIDPOINTS];

@@ -106,9 +106,10 @@ V_INLINE vf32 v_load(const void *p) {
     return v;
 }
 
-/* Asks for the n bytes at an address, to which a row's reader will come; nothing need be there. */
+/* Asks for the n bytes at an address, to which a row's reader will come, in the second-level cache; nothing need be
+ * there. */
 V_INLINE void v_prefetch(uintptr_t address, size_t n) {
-    for (size_t i = 0; WS_LANES > 1 && i < n; i += 64) __builtin_prefetch((const void *)(address + i), 0, 3);
+    for (size_t i = 0; WS_LANES > 1 && i < n; i += 64) __builtin_prefetch((const void *)(address + i), 0, 2);
 }
 
 V_INLINE void v_store(void *p, vf32 v) { memcpy(p, &v, sizeof v); }

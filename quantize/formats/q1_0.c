@@ -14,6 +14,7 @@ static inline void quantize(const float *x, const block_scales *s, uint8_t *y) {
     for (int b = 0; b < WS_LANES; b++, x += 128, y += sizeof(ws_q1_0))
         for (int i = 0; i < 128; i += 32) {
             uint32_t below = 0;
+            prefetch_ahead(x + i, 32, 128 * WS_LANES);
             for (int k = 0; k < 32; k += WS_LANES) below |= v_bits_lt(v_load(x + i + k), v_set(0)) << k;
             below = ~below;
             memcpy(y + offsetof(ws_q1_0, qs) + i / 8, &below, sizeof below);

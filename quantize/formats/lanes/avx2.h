@@ -4,8 +4,7 @@
 
 #include <immintrin.h>
 
-#define WS_LANES   8
-#define V_AHEAD    6144
+#define WS_LANES 8
 #define V_HAS_STORE_LANES
 #include "types.h"
 
