@@ -1,5 +1,6 @@
 /* arch_names.c - names of tensors in checkpoints, as the tables of the architectures have them. */
 #include "arch.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -23,17 +24,12 @@ void ws_arch_plain_name(const ws_arch *arch, const char *name, char plain[WS_ARC
     for (const ws_arch_rename *r = arch->renames; r && r->from; r++) rename_all(plain, WS_ARCH_NAME, r);
 }
 
-static bool ends_with(const char *s, const char *tail) {
-    const size_t n = strlen(s), n_tail = strlen(tail);
-    return n >= n_tail && strcmp(s + n - n_tail, tail) == 0;
-}
-
 bool ws_arch_ignores(const char *name) {
     static const char *const senses[] = {"visual.", "vision_", "audio_", "projector."};
     static const char *const tables[] = {".rotary_emb.inv_freq", ".attention.bias", ".attention.masked_bias"};
     for (size_t i = 0; i < sizeof senses / sizeof *senses; i++)
         if (strstr(name, senses[i])) return true;
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
-        if (ends_with(name, tables[i])) return true;
+        if (ws_ends_with(name, tables[i])) return true;
     return false;
 }

@@ -227,7 +227,7 @@ static ws_status read_factors(const reader *r, ws_error *err) {
 
 /* ---- the window ---- */
 
-/* Files may list the layers that have a window, which has to be all but every so-manieth. */
+/* Files may list the layers that have a window, which has to be all but one of each period. */
 static ws_status check_pattern(const reader *r, ws_error *err) {
     char key[KEY_BYTES];
     const ws_kv *kv = find(r, "attention.sliding_window_pattern", key);
@@ -316,6 +316,7 @@ static ws_status read_rope(const reader *r, ws_error *err) {
     const size_key original = {"rope.scaling.original_context_length", &hp->n_ctx_original, OPTIONAL, 0, UINT32_MAX};
     hp->n_ctx_original = hp->n_ctx_train;
     WS_TRY(read_size(r, &original, err));
+    if (!hp->n_ctx_original) hp->n_ctx_original = hp->n_ctx_train;
     WS_TRY(read_float(r, "rope.scaling.attn_factor", POSITIVE, &hp->rope_magnitude, err));
     if (hp->scaling == WS_SCALING_NONE) return WS_OK;
     WS_TRY(read_float(r, "rope.scale_linear", POSITIVE, &hp->rope_scale, err)); /* the name in files of 2023 */

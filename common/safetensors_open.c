@@ -11,11 +11,6 @@
 #define INDEX_NAME  "model.safetensors.index.json"
 #define SINGLE_NAME "model.safetensors"
 
-static bool ends_with(const char *s, const char *tail) {
-    const size_t n = strlen(s), t = strlen(tail);
-    return n >= t && strcmp(s + n - t, tail) == 0;
-}
-
 static int compare_strings(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
@@ -127,7 +122,7 @@ static ws_status list_models(name_list *list, const char *dir, ws_error *err) {
     if (!d) return ws_fail_errno(err, "cannot open the folder '%s'", dir);
     ws_status status = WS_OK;
     for (const struct dirent *e; !status && (e = readdir(d));) {
-        if (strncmp(e->d_name, "model", 5) != 0 || !ends_with(e->d_name, ".safetensors")) continue;
+        if (strncmp(e->d_name, "model", 5) != 0 || !ws_ends_with(e->d_name, ".safetensors")) continue;
         status = ws_grow(&list->names, &list->cap, list->n + 1, sizeof *list->names, err);
         if (!status && !(list->names[list->n++] = ws_strndup(e->d_name, strlen(e->d_name), err))) status = WS_NOMEM;
     }
@@ -173,9 +168,9 @@ ws_status ws_safetensors_open(ws_safetensors **out, const char *path, ws_error *
     *out = NULL;
     ws_safetensors *s = ws_st_new(err);
     if (!s) return WS_NOMEM;
-    const ws_status status = ws_is_dir(path)                  ? open_folder(s, path, err)
-                             : ends_with(path, ".index.json") ? open_index(s, path, err)
-                                                              : open_file(s, path, err);
+    const ws_status status = ws_is_dir(path)                     ? open_folder(s, path, err)
+                             : ws_ends_with(path, ".index.json") ? open_index(s, path, err)
+                                                                 : open_file(s, path, err);
     if (status)
         ws_safetensors_close(s);
     else

@@ -5,6 +5,11 @@
 
 enum { SHOWN = 80 };
 
+bool ws_ends_with(const char *s, const char *tail) {
+    const size_t n = strlen(s), n_tail = strlen(tail);
+    return n >= n_tail && strcmp(s + n - n_tail, tail) == 0;
+}
+
 ws_shown ws_show(const char *s, size_t n) {
     ws_shown out = {0};
     const size_t limit = n > SHOWN ? SHOWN - 3 : n;

@@ -381,11 +381,6 @@ static ws_status finish(ws_torch **out, ws_torch *t, ws_status status) {
 
 enum { MAX_INDEX = 100 << 20 };
 
-static bool ends_with(const char *s, const char *tail) {
-    const size_t n = strlen(s), t = strlen(tail);
-    return n >= t && strcmp(s + n - t, tail) == 0;
-}
-
 /* "FOLDER/NAME" when there is such a file; else NULL. */
 static char *existing(const char *folder, const char *name) {
     char *path = ws_path_join(folder, name, NULL);
@@ -401,7 +396,7 @@ static char *main_file(const char *folder) {
 }
 
 bool ws_torch_probe_path(const char *path) {
-    if (ends_with(path, INDEX_TAIL)) return true;
+    if (ws_ends_with(path, INDEX_TAIL)) return true;
     if (!ws_is_dir(path)) return false;
     static const char *const others[] = {"model.safetensors", "model.safetensors.index.json"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
@@ -454,7 +449,7 @@ ws_status ws_torch_open(ws_torch **out, const char *path, ws_error *err) {
     if (!file) return ws_fail(err, WS_IO, "'%s' holds no " SINGLE_NAME " and no index of one", path);
     ws_torch *t = new_torch(false, err);
     ws_status status = WS_NOMEM;
-    if (t && ends_with(file, INDEX_TAIL))
+    if (t && ws_ends_with(file, INDEX_TAIL))
         status = read_index(t, file, err);
     else if (t)
         status = read_part(t, ws_strndup(file, strlen(file), err), NULL, err);

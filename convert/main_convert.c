@@ -5,6 +5,7 @@
 #include "file.h"
 #include "json.h"
 #include "progress.h"
+#include "text.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -117,11 +118,6 @@ static void warn(void *ctx, const char *text) {
 
 /* ---- the work ---- */
 
-static bool ends_with(const char *s, const char *tail) {
-    const size_t n = strlen(s), n_tail = strlen(tail);
-    return n >= n_tail && strcmp(s + n - n_tail, tail) == 0;
-}
-
 /* The output may lie in the model's folder, and replace an older output, but none of the folder's other files. */
 static ws_status check_output(const job *j, ws_error *err) {
     if (ws_is_dir(j->out)) return ws_fail(err, WS_IO, "'%s' is a folder; name the file to write", j->out);
@@ -131,7 +127,7 @@ static ws_status check_output(const job *j, ws_error *err) {
         char *path = ws_path_join(j->dir, entry->d_name, err);
         if (!path)
             st = WS_NOMEM;
-        else if (ws_same_file(path, j->out) && !ends_with(entry->d_name, ".gguf"))
+        else if (ws_same_file(path, j->out) && !ws_ends_with(entry->d_name, ".gguf"))
             st = ws_fail(err, WS_IO, "'%s' is a file of the model that is to be converted", j->out);
         free(path);
     }

@@ -101,11 +101,6 @@ static void fill_in(char *out, size_t size, const char *pattern, place at) {
     out[len < size ? len : size - 1] = 0;
 }
 
-static bool ends_with(const char *s, const char *tail) {
-    const size_t n = strlen(s), n_tail = strlen(tail);
-    return n >= n_tail && strcmp(s + n - n_tail, tail) == 0;
-}
-
 /* ---- shapes and types ---- */
 
 static bool is_convertible(ws_st_dtype type, bool packed) {
@@ -148,8 +143,8 @@ static void check_source(problems *p, const ws_st_tensor *src, const ws_view_sou
 
 /* Norms, biases and other vectors stay F32; what does not divide into blocks becomes F16. */
 static ws_dtype choose_type(const ws_plan_item *item, unsigned flags, ws_dtype type) {
-    if (flags & WS_SINGLE || item->n_dims <= 1 || ends_with(item->to, "_norm.weight") ||
-        !ends_with(item->to, ".weight"))
+    if (flags & WS_SINGLE || item->n_dims <= 1 || ws_ends_with(item->to, "_norm.weight") ||
+        !ws_ends_with(item->to, ".weight"))
         return WS_TYPE_F32;
     return item->ne[0] % ws_dtype_get(type)->block_elements == 0 ? type : WS_TYPE_F16;
 }
@@ -289,7 +284,7 @@ static ws_status add_all_packed(planning *p, ws_error *err) {
 /* Scales that have blocks. */
 static bool is_scales(const planning *p, const char *name) {
     char other[512];
-    return p->plan->packed && ends_with(name, scales_tail) && partner(p, name, blocks_tail, other, sizeof other);
+    return p->plan->packed && ws_ends_with(name, scales_tail) && partner(p, name, blocks_tail, other, sizeof other);
 }
 
 /* ---- experts, which come one by one ---- */

@@ -3,6 +3,8 @@
 #include "alloc.h"
 #include "tokens.h"
 
+#include <limits.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,28 +55,20 @@ ws_status ws_tokens_unigram_json(ws_tokens *t, const ws_source *s, size_t n_voca
     return WS_OK;
 }
 
-static int digit_of(char c) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = c ? strchr(digits, c) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
 ws_status ws_unigram_charsmap(uint8_t **out, size_t *n, const ws_source *s, ws_error *err) {
     const char *text = ws_json_str(get(s->tokenizer, "normalizer"), "precompiled_charsmap");
     const size_t len = text ? strlen(text) : 0;
-    uint32_t bits = 0;
-    int digit = 0;
-    *n = 0;
     *out = ws_alloc(len + 1, 1, "a map of characters", err);
     if (!*out) return WS_NOMEM;
-    for (size_t i = 0; i < len && text[i] != '=' && digit >= 0; i++) {
-        digit = digit_of(text[i]);
-        bits = bits << 6 | (uint32_t)(digit & 63);
-        if (i % 4) (*out)[(*n)++] = (uint8_t)(bits >> (6 - 2 * (i % 4)));
+    const int bytes =
+        text && len <= INT_MAX ? EVP_DecodeBlock(*out, (const unsigned char *)text, (int)len) : -1; /* with padding */
+    if (bytes >= 0) {
+        *n = (size_t)bytes - (len > 0 && text[len - 1] == '=') - (len > 1 && text[len - 2] == '=');
+        return WS_OK;
     }
-    if (text && digit >= 0) return WS_OK;
     free(*out);
     *out = NULL;
+    *n = 0;
     return ws_fail(err, WS_UNSUPPORTED, "'%s/tokenizer.json': the normalizer is not just a precompiled_charsmap",
                    s->dir);
 }

@@ -2,6 +2,7 @@
 
 #include "alloc.h"
 #include "formats.h"
+#include "text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -259,17 +260,12 @@ static void bind_all(binding *b) {
             complain(b, "tensor '%s' is not part of architecture '%s'", m->gguf->tensors[i].name, m->arch->name);
 }
 
-static bool ends_with(const char *s, const char *tail) {
-    const size_t n = strlen(s), n_tail = strlen(tail);
-    return n >= n_tail && strcmp(s + n - n_tail, tail) == 0;
-}
-
 /* Room for every tensor that may become a vector: those of one dimension, biases of experts, norms of heads. */
 static size_t vector_elements(const ws_gguf *g) {
     size_t n = 0;
     for (size_t i = 0; i < g->n_tensors; i++)
-        if (g->tensors[i].n_dims <= 1 || g->tensors[i].ne[1] == 1 || ends_with(g->tensors[i].name, ".bias") ||
-            ends_with(g->tensors[i].name, "_norm.weight"))
+        if (g->tensors[i].n_dims <= 1 || g->tensors[i].ne[1] == 1 || ws_ends_with(g->tensors[i].name, ".bias") ||
+            ws_ends_with(g->tensors[i].name, "_norm.weight"))
             n += g->tensors[i].n_elements;
     return n;
 }

@@ -6,6 +6,7 @@
 #include "legacy_imatrix.h"
 #include "ollama.h"
 #include "recipe.h"
+#include "text.h"
 #include "zip.h"
 
 #include <inttypes.h>
@@ -187,11 +188,6 @@ static void read_config_class(ws_report *r) {
 
 /* ---- open and close ---- */
 
-static bool ends_with(const char *s, const char *end) {
-    const size_t n = strlen(s), m = strlen(end);
-    return n >= m && strcmp(s + n - m, end) == 0;
-}
-
 /* Which reader is in charge? The name where it tells, so that its messages are about that format; else the content. */
 typedef enum { GGUF, FOREIGN_GGUF, SAFETENSORS, TORCH, OLLAMA, LEGACY_IMATRIX, UNKNOWN } kind;
 
@@ -205,7 +201,7 @@ static kind kind_of_content(const ws_map *map) {
 }
 
 static ws_status find_kind(kind *k, const char *path, ws_error *err) {
-    const bool st = ws_is_dir(path) || ends_with(path, ".json") || ends_with(path, ".safetensors");
+    const bool st = ws_is_dir(path) || ws_ends_with(path, ".json") || ws_ends_with(path, ".safetensors");
     *k = ws_torch_probe_path(path) ? TORCH : SAFETENSORS;
     if (st) return WS_OK;
     ws_map map;
@@ -213,7 +209,7 @@ static ws_status find_kind(kind *k, const char *path, ws_error *err) {
     *k = kind_of_content(&map);
     const size_t size = map.size;
     ws_map_close(&map);
-    if (ends_with(path, ".gguf") && *k != FOREIGN_GGUF) *k = GGUF;
+    if (ws_ends_with(path, ".gguf") && *k != FOREIGN_GGUF) *k = GGUF;
     if (*k != UNKNOWN) return WS_OK;
     return ws_fail(err, WS_FORMAT, "'%s' is neither a GGUF, a safetensors nor a PyTorch file (%zu bytes)", path, size);
 }

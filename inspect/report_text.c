@@ -2,6 +2,7 @@
 #include "escape.h"
 #include "kv_text.h"
 #include "report.h"
+#include "text.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -149,11 +150,6 @@ static void line_vocabulary(const page *p, const ws_report *r) {
     fputc('\n', p->f);
 }
 
-static bool ends_with(const char *s, const char *tail) {
-    const size_t n = strlen(s), t = strlen(tail);
-    return n >= t && strcmp(s + n - t, tail) == 0;
-}
-
 static bool number_at(const ws_report *r, const char *key, double *v) {
     const ws_kv *kv = r->gguf ? ws_gguf_kv(r->gguf, key) : NULL;
     return kv && ws_kv_f64(kv, v);
@@ -166,7 +162,7 @@ static void line_parts(const page *p, const ws_report *r) {
         label(p, "adapter");
         fprintf(p->f, "LoRA, alpha %g", v);
         for (size_t i = 0; i < r->n_tensors; i++)
-            if (ends_with(r->tensors[i].name, ".lora_a")) {
+            if (ws_ends_with(r->tensors[i].name, ".lora_a")) {
                 fprintf(p->f, ", rank %" PRIu64, r->tensors[i].shape[1]);
                 break;
             }

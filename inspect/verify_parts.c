@@ -1,5 +1,6 @@
 /* Files that are no models: adapters and importance matrices hold pairs of tensors. */
 #include "report.h"
+#include "text.h"
 #include "verify.h"
 
 #include <inttypes.h>
@@ -17,11 +18,6 @@ static const pairing pairings[] = {
     {"imatrix", ".in_sum2", ".counts", false},
 };
 
-static bool ends_with(const char *s, const char *tail) {
-    const size_t n = strlen(s), t = strlen(tail);
-    return n >= t && strcmp(s + n - t, tail) == 0;
-}
-
 /* The tensor that belongs to `name`, which ends in `from`. */
 static const ws_tensor *partner(const ws_gguf *g, const char *name, const char *from, const char *to) {
     char other[512];
@@ -30,7 +26,7 @@ static const ws_tensor *partner(const ws_gguf *g, const char *name, const char *
 }
 
 static ws_status check_tensor(ws_findings *fs, const ws_gguf *g, const ws_tensor *t, const pairing *p, ws_error *err) {
-    const bool is_first = ends_with(t->name, p->first), is_second = ends_with(t->name, p->second);
+    const bool is_first = ws_ends_with(t->name, p->first), is_second = ws_ends_with(t->name, p->second);
     const ws_finding f = {.kind = WS_FINDING_EXTRA, .severity = WS_SEVERITY_WARNING, .tensor = t->name};
     if (!is_first && !is_second) return ws_findings_add(fs, f, err, "no %s has such a tensor", p->type);
     const char *own = is_first ? p->first : p->second, *others = is_first ? p->second : p->first;

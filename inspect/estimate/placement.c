@@ -2,6 +2,7 @@
 #include "placement.h"
 
 #include "alloc.h"
+#include "text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,15 +48,10 @@ static int8_t layer_backend(const ws_blueprint *bp, const ws_est_options *o, uin
     return device_of_layer(o, layer - (n - on_gpus), on_gpus);
 }
 
-static bool ends_with(const char *name, const char *end) {
-    const size_t n = strlen(name), m = strlen(end);
-    return n >= m && strcmp(name + n - m, end) == 0;
-}
-
 static bool gpu_can_use(const ws_blueprint *bp, const ws_tensor *t) {
-    if (ends_with(t->name, ".ssm_conv1d.weight") || ends_with(t->name, ".shortconv.conv.weight"))
+    if (ws_ends_with(t->name, ".ssm_conv1d.weight") || ws_ends_with(t->name, ".shortconv.conv.weight"))
         return ws_gpu_convolves(t->ne[1]);
-    if (ends_with(t->name, ".ssm_a") && bp->style->family != WS_FAMILY_DELTA_NET) {
+    if (ws_ends_with(t->name, ".ssm_a") && bp->style->family != WS_FAMILY_DELTA_NET) {
         const bool mamba2 = t->ne[0] == 1;
         return t->ne[1] && ws_gpu_scans(mamba2, mamba2 ? bp->d_state : t->ne[0], bp->d_inner / t->ne[1], t->ne[1],
                                         bp->n_groups ? bp->n_groups : 1);

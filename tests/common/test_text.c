@@ -31,3 +31,8 @@ Test(text, long_text_is_cut) {
     wanted[76] = '?';
     cr_expect_str_eq(ws_show(s, 200).text, wanted);
 }
+
+Test(text, tails) {
+    cr_expect(ws_ends_with("blk.0.ssm_a", ".ssm_a") && ws_ends_with("a", "a") && ws_ends_with("a", ""));
+    cr_expect(!ws_ends_with("a", "ba") && !ws_ends_with("ab", "a") && !ws_ends_with("", "a"));
+}

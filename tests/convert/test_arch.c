@@ -84,6 +84,7 @@ static void add_options(ws_gguf_writer *w) {
     ws_gguf_put_f32(w, "llama.rope.freq_base", 5e5f);
     ws_gguf_put_str(w, "llama.rope.scaling.type", "linear");
     ws_gguf_put_f32(w, "llama.rope.scaling.factor", 4);
+    ws_gguf_put_u32(w, "llama.rope.scaling.original_context_length", 0); /* does not say it; it is divided by */
 }
 
 Test(arch, hparams_have_defaults_and_symbols) {
@@ -98,7 +99,7 @@ Test(arch, hparams_have_defaults_and_symbols) {
     cr_expect_eq(ws_hparams_dim(&hp, WS_DIM_V), 2 * 20);
     cr_expect_eq(ws_hparams_dim(&hp, WS_DIM_ATTN_OUT), 4 * 20);
     cr_expect_eq(ws_hparams_dim(&hp, WS_DIM_HALF_ROPE), 6);
-    cr_expect(hp.rope_base == 5e5f && hp.rope_scale == 4.0f);
+    cr_expect(hp.rope_base == 5e5f && hp.rope_scale == 4.0f && hp.n_ctx_original == 2048);
 }
 
 static void no_vocab(ws_gguf_writer *w) { ws_gguf_remove(w, "llama.vocab_size"); }

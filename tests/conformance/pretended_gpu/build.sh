@@ -1,12 +1,10 @@
 #!/usr/bin/env bash
 # build.sh ORACLE: makes ORACLE/pretended_gpu/libggml-cuda.so, the host side of llama.cpp's CUDA back end on a run time
-# that has no card behind it (two minutes, once). With it llama.cpp says what it would allocate on GPUs. Needs nvcc.
+# that has no card behind it (a minute, once). With it llama.cpp says what it would allocate on GPUs. Needs nvcc.
 set -euo pipefail
 oracle=$1 here=$(cd "$(dirname "$0")" && pwd)
 [ ! -e "$oracle/pretended_gpu/libggml-cuda.so" ] || exit 0
 command -v nvcc > /dev/null || { echo "no nvcc" >&2; exit 77; }
-cuda=$(nvcc --version > /dev/null && dirname "$(dirname "$(readlink -f "$(command -v nvcc)")")")
-[ -e "$cuda/include/cuda_runtime.h" ] || cuda=/usr/local/cuda
 ggml=$oracle/llama.cpp/ggml libraries=$(realpath "$oracle/bin") work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -24,7 +22,7 @@ for source in ggml-cuda fattn topk-moe moe-weighted-reduction lightning-indexer;
         -DGGML_SHARED -DGGML_BACKEND_BUILD "${options[@]}" -Xcompiler -fPIC --extended-lambda -I"$here" \
         -I"$ggml/include" -I"$ggml/src" -c "$ggml/src/ggml-cuda/$source.cu" -o "$work/$source.o"
 done
-g++ -O1 -fPIC -I"$cuda/include" -c "$here/cudart.cpp" -o "$work/cudart.o"
+nvcc -O1 -Xcompiler -fPIC -c "$here/cudart.cpp" -o "$work/cudart.o"
 
 # Whatever else is called: the run time succeeds, kernels trap (they are never reached).
 cd "$work"
